@@ -1,0 +1,1 @@
+"""The JAX backend: whole-array jnp and lax source, captured as jaxpr, StableHLO and HLO."""

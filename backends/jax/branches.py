@@ -1,0 +1,115 @@
+"""`if`: both sides and `jnp.where` over all lanes, `lax.cond` over closures for one lane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backends import surface as s
+from backends.cst import width
+from backends.jax.frame import Body
+from backends.jax.shapes import choice, together, trailing
+from grammar.program import Statement, Value
+
+PAIRS = (
+    ("on_true", "on_false"),
+    ("when_set", "otherwise"),
+    ("take_left", "take_right"),
+    ("branch_a", "branch_b"),
+    ("if_true", "if_false"),
+)
+SIDES = tuple(name for pair in PAIRS for name in pair)
+
+
+def emit_if(body: Body, statement: Statement) -> None:
+    """An `if` in the form of the source's idiom."""
+    if body.writer.sheet.idiom.whole:
+        _select(body, statement)
+    else:
+        _cond(body, statement)
+
+
+def _select(body: Body, statement: Statement) -> None:
+    writer = body.writer
+    condition = statement.operands[0]
+    sides = [writer.region(body, region) for region in statement.regions]
+    rows = [
+        row
+        for row in zip(statement.results, *sides, strict=True)
+        if writer.uses.counts.get(row[0].id)
+    ]
+    if len(rows) > 1:
+        body.settle(condition)
+    for result, yes, no in rows:
+        if yes == no:
+            body.alias(result, yes)
+            continue
+        values = (condition, yes, no)
+        equal = len({writer.mask(value) for value in values}) == 1
+        plain = equal and not trailing(result.type) and writer.choose(result.id, 6, 4) == 3
+
+        def build(values: tuple[Value, Value, Value] = values, plain: bool = plain) -> s.Expr:
+            if plain:
+                return s.Call(writer.sheet.lax("select"), tuple(map(body.typed, values)))
+            return choice(body, values[0], True, values[1], values[2])
+
+        body.define(result, body.settle_wide(values, build, body.room), statement)
+
+
+def _cond(body: Body, statement: Statement) -> None:
+    writer = body.writer
+    condition = statement.operands[0]
+    results = statement.results
+    blocks = [body.nested(), body.nested()]
+    sides = [
+        writer.region(block, region)
+        for block, region in zip(blocks, statement.regions, strict=True)
+    ]
+    if not results:
+        return
+    empty = not any(block.lines for block in blocks)
+    if empty and len(results) == 1 and writer.choose(results[0].id, 6, 3) < 2:
+        for block in blocks:
+            body.pending.update(block.pending)
+        values = (condition, sides[0][0], sides[1][0])
+        if sides[0] == sides[1]:
+            body.alias(results[0], sides[0][0])
+            return
+        build = lambda: choice(body, values[0], False, values[1], values[2])  # noqa: E731
+        body.define(results[0], body.settle_wide(values, build, body.room), statement)
+        return
+    returned = [closing(block, side) for block, side in zip(blocks, sides, strict=True)]
+    functions: list[s.Expr] = []
+    short = not any(block.lines for block in blocks) and sum(map(width, returned)) < 32
+    if short:
+        functions = [s.Lambda((), value) for value in returned]
+    else:
+        for name, block, value in zip(names_of_sides(body, results[0]), blocks, returned, strict=True):
+            body.add(s.FunctionDef(name, (), block.finish(value)))
+            functions.append(s.Name(name))
+    call = s.Call(writer.sheet.lax("cond"), (body.typed(condition), *functions))
+    if len(results) == 1 and short:
+        body.define(results[0], call, statement)
+    else:
+        body.assign(together([body.bind(result) for result in results]), call)
+
+
+def names_of_sides(body: Body, value: Value) -> tuple[str, str]:
+    """Names for the two functions of a `cond`."""
+    writer = body.writer
+    start = writer.choose(value.id, 1, len(PAIRS))
+    for suffix in ("", *[f"_{n}" for n in range(2, 1000)]):
+        for step in range(len(PAIRS)):
+            pair = PAIRS[(start + step) % len(PAIRS)]
+            names = (pair[0] + suffix, pair[1] + suffix)
+            if names[0] not in writer.closures:
+                writer.closures.update(names)
+                return names
+    raise AssertionError("a thousand nested branches")
+
+
+def closing(body: Body, values: Sequence[Value]) -> s.Expr:
+    """What a nested function returns: the values with their dtypes."""
+    for value in values:
+        if len(values) > 1 and value.id in body.pending and width(body.writer.env[value.id]) > 30:
+            body.settle(value)
+    return together([body.typed(value) for value in values])

@@ -1,0 +1,339 @@
+"""Types, literals and op spellings of JAX source."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from backends import surface as s
+from grammar.ops import OPS
+from grammar.types import BOOL, I32, Array, Element, Matrix, Scalar, Type, Vector, int_limits
+
+JNP = s.Name("jnp")
+LAX = s.Name("lax")
+TRUE = s.Literal("True")
+
+
+@lru_cache(maxsize=None)
+def jnp(name: str) -> s.Attribute:
+    """`jnp.name`"""
+    return s.Attribute(JNP, name)
+
+
+@lru_cache(maxsize=None)
+def lax(name: str) -> s.Attribute:
+    """`lax.name`"""
+    return s.Attribute(LAX, name)
+
+
+def dtype(scalar: Scalar) -> s.Expr:
+    """The dtype as it is passed to a function: `jnp.float32`, or `bool`."""
+    return s.Name("bool") if scalar.kind == "bool" else jnp(scalar.dtype)
+
+
+def integer(number: int) -> s.Expr:
+    """An integer literal."""
+    return s.Unary("-", s.Literal(str(-number))) if number < 0 else s.Literal(str(number))
+
+
+def shape_tuple(extents: Sequence[int]) -> s.Tuple:
+    """A shape as a tuple literal."""
+    return s.Tuple(tuple(map(integer, extents)))
+
+
+@lru_cache(maxsize=4096)
+def number(scalar: Scalar, literal: bool | int | float) -> s.Expr:
+    """The literal alone, which JAX takes as a weakly typed number."""
+    if scalar.kind == "bool":
+        return s.Literal("True" if literal else "False")
+    if scalar.kind != "float":
+        return integer(int(literal))
+    value = float(literal)
+    if math.isnan(value):
+        return jnp("nan")
+    size: s.Expr = jnp("inf") if math.isinf(value) else s.Literal(_digits(scalar, abs(value)))
+    return s.Unary("-", size) if math.copysign(1.0, value) < 0 else size
+
+
+def _digits(scalar: Scalar, value: float) -> str:
+    """The fewest digits that read back as the same number of this type."""
+    if scalar.dtype not in ("float32", "float16"):
+        return repr(value)
+    kind = np.dtype(scalar.dtype).type
+    short = str(kind(value))
+    return short if kind(float(short)) == kind(value) else repr(value)
+
+
+@lru_cache(maxsize=4096)
+def may_be_weak(scalar: Scalar, literal: bool | int | float) -> bool:
+    """Whether a weakly typed literal keeps its value on the way to the type of its neighbour."""
+    if scalar.kind == "float":
+        if scalar.bits > 16 or not math.isfinite(literal):
+            return scalar.bits > 16
+        return float(np.float32(literal)) == literal
+    low, high = int_limits(I32)
+    return low <= literal <= high
+
+
+def strong(scalar: Scalar, weak: s.Expr) -> s.Expr:
+    """A Python number with its type: `jnp.float32(0.5)`."""
+    return s.Call(jnp("bool_" if scalar == BOOL else scalar.dtype), (weak,))
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An operand to put into a spelling. `weak` says that it is a Python number."""
+
+    expr: s.Expr
+    scalar: Scalar
+    weak: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """One spelling of an op. `occurs` counts how often each operand stands in it; `equal` says
+    that its operands need equal lane axes, `lax` that it names `lax`."""
+
+    tree: s.Expr
+    occurs: tuple[int, ...]
+    equal: bool
+    lax: bool
+
+
+LETTERS = "abcdefghijklmnop"
+
+
+@lru_cache(maxsize=None)
+def spellings(op: str, operands: tuple[Element, ...], result: Element, lane: bool) -> tuple[Spelling, ...]:
+    """The spellings of a typing, simplest first; `lane` where no value has lane axes."""
+    row = OPS[op]
+    elements = (*operands, result)
+    kinds = ("jax",)
+    if any(isinstance(element, Matrix) for element in elements):
+        kinds = ("jax_matrix", "jax")
+    elif any(isinstance(element, Vector) for element in elements):
+        kinds = ("jax_vector", "jax")
+    texts = next((row.spell[kind] for kind in kinds if kind in row.spell), ())
+    if lane and "jax_lane" in row.spell:
+        lanes = row.spell["jax_lane"]
+        texts = (*lanes, *(text for text in texts if text not in lanes))
+    return tuple([_spelling(text, len(operands)) for text in texts])
+
+
+@lru_cache(maxsize=None)
+def _spelling(text: str, arity: int) -> Spelling:
+    tree = parse(text)
+    counts = dict.fromkeys(LETTERS[:arity], 0)
+    for node in ast.walk(ast.parse(text, mode="eval")):
+        if isinstance(node, ast.Name) and node.id in counts:
+            counts[node.id] += 1
+    equal = any(part in text for part in (".at[", "stack([", "stack((", "concatenate", "select("))
+    return Spelling(tree, tuple(counts.values()), equal, "lax." in text)
+
+
+ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "**", "@", "&", "|", "^", "<<", ">>"})
+KEEPING = frozenset(
+    "abs add arccos arcsin arctan arctan2 cbrt ceil clip copysign cos cosh divide exp exp2 expm1 "
+    "floor fmod hypot log log10 log1p log2 maximum minimum mod multiply negative positive power "
+    "reciprocal remainder rint round sign sin sinh sqrt square subtract sum tan tanh trunc "
+    "max min abs rsqrt erf erfc logistic".split()
+)
+"""Functions whose result has the type of their operands."""
+PROMOTING = frozenset(
+    "add arctan2 bitwise_and bitwise_or bitwise_xor clip copysign divide equal floor_divide fmod "
+    "greater greater_equal heaviside hypot left_shift less less_equal maximum minimum mod multiply "
+    "not_equal power remainder right_shift subtract where".split()
+)
+"""Functions of jnp whose operands are brought to one type, so that a Python number may stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What fills the holes of a spelling."""
+
+    operands: dict[str, Operand]
+    types: dict[str, Scalar]
+    attribute: int
+    strict: bool
+
+
+def fill(
+    spelling: Spelling,
+    operands: Sequence[Operand],
+    result: Scalar,
+    attribute: object = None,
+    strict: bool = False,
+) -> s.Expr:
+    """The spelling over its operands. `strict` gives every literal its type."""
+    first = operands[0].scalar if operands else result
+    holes = Filling(
+        dict(zip(LETTERS, operands, strict=False)),
+        {"T": first, "S": result, "R": result},
+        attribute if isinstance(attribute, int) else 0,
+        strict,
+    )
+    return _fill(spelling.tree, holes, False)
+
+
+def _weak(node: s.Expr, holes: Filling) -> Scalar | None:
+    """The type of a Python number that stands here, if one does."""
+    match node:
+        case s.Name(id=name) if name in holes.operands:
+            operand = holes.operands[name]
+            return operand.scalar if operand.weak else None
+        case s.Call(func=s.Name(id=name)) if name in holes.types:
+            return holes.types[name]
+        case _:
+            return None
+
+
+def _typed(node: s.Expr, holes: Filling) -> Scalar | None:
+    """The type of a strongly typed expression; None where it is weak or not known."""
+    match node:
+        case s.Name(id=name) if name in holes.operands:
+            operand = holes.operands[name]
+            return None if operand.weak else operand.scalar
+        case s.Binary(op=op, left=left, right=right) if op in ARITHMETIC:
+            return _typed(left, holes) or _typed(right, holes)
+        case s.Unary(operand=operand):
+            return _typed(operand, holes)
+        case s.Subscript(value=value):
+            return _typed(value, holes)
+        case s.Call(func=s.Attribute(attr=attr), args=args) if attr in KEEPING:
+            return next((found for arg in args if (found := _typed(arg, holes))), None)
+        case _:
+            return None
+
+
+def _fill(node: s.Expr | s.Slice, holes: Filling, weak: bool) -> s.Expr:
+    match node:
+        case s.Name(id=name):
+            operand = holes.operands.get(name)
+            if operand is not None:
+                keep = weak or not operand.weak
+                return operand.expr if keep else strong(operand.scalar, operand.expr)
+            scalar = holes.types.get(name)
+            if scalar is not None:
+                return dtype(scalar)
+            return integer(holes.attribute) if name == "n" else node
+        case s.Call(func=s.Name(id=name), args=(literal,)) if name in holes.types:
+            scalar = holes.types[name]
+            value = _value(literal)
+            plain = number(scalar, value)
+            return plain if weak and may_be_weak(scalar, value) else strong(scalar, plain)
+        case s.Binary(op=op, left=left, right=right):
+            weak_left, weak_right = _weak(left, holes), _weak(right, holes)
+            left_ok = weak_left is not None and _typed(right, holes) == weak_left
+            given = weak_left or _typed(left, holes)
+            right_ok = weak_right is not None and given == weak_right and not left_ok
+            if holes.strict:
+                left_ok = right_ok = False
+            return s.Binary(op, _fill(left, holes, left_ok), _fill(right, holes, right_ok))
+        case s.Unary(op=op, operand=operand):
+            return s.Unary(op, _fill(operand, holes, False))
+        case s.Attribute(value=value, attr=attr):
+            return node if value == JNP or value == LAX else s.Attribute(_fill(value, holes, False), attr)
+        case s.Call(func=func, args=args, keywords=keywords):
+            allowed = _promoted(func, args, holes)
+            return s.Call(
+                _fill(func, holes, False),
+                tuple([_fill(arg, holes, ok) for arg, ok in zip(args, allowed, strict=True)]),
+                tuple([(key, _fill(value, holes, False)) for key, value in keywords]),
+            )
+        case s.Subscript(value=value, indices=indices):
+            return s.Subscript(
+                _fill(value, holes, False), tuple([_index(index, holes) for index in indices])
+            )
+        case s.Tuple(items=items):
+            return s.Tuple(tuple([_fill(item, holes, False) for item in items]))
+        case s.List(items=items):
+            return s.List(tuple([_fill(item, holes, False) for item in items]))
+        case _:
+            return node
+
+
+def _index(node: s.Expr | s.Slice, holes: Filling) -> s.Expr | s.Slice:
+    return node if isinstance(node, s.Slice) else _fill(node, holes, True)
+
+
+def _promoted(func: s.Expr, args: tuple[s.Expr, ...], holes: Filling) -> list[bool]:
+    """Per argument, whether a Python number may stand there."""
+    if holes.strict or not (
+        isinstance(func, s.Attribute) and func.value == JNP and func.attr in PROMOTING
+    ):
+        return [False] * len(args)
+    skipped = 1 if func.attr == "where" else 0
+    scalars = [_typed(arg, holes) if k >= skipped else None for k, arg in enumerate(args)]
+    return [_weak(arg, holes) in scalars and _weak(arg, holes) is not None for arg in args]
+
+
+def _value(node: s.Expr) -> int | float:
+    match node:
+        case s.Literal(text=text):
+            return float(text) if any(c in text for c in ".en") else int(text)
+        case s.Unary(op="-", operand=operand):
+            return -_value(operand)
+        case _:
+            raise ValueError(f"not a number in a spelling: {node}")
+
+
+def element_scalar(type_: Type) -> Scalar:
+    """The scalar at the bottom of a type."""
+    while isinstance(type_, Array):
+        type_ = type_.element
+    return type_ if isinstance(type_, Scalar) else type_.scalar
+
+
+_OPERATORS: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
+    ast.Pow: "**", ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
+    ast.LShift: "<<", ast.RShift: ">>", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.Eq: "==", ast.NotEq: "!=", ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not",
+}
+
+
+def parse(text: str) -> s.Expr:
+    return _convert(ast.parse(text, mode="eval").body)
+
+
+def _convert(node: ast.expr) -> s.Expr:
+    match node:
+        case ast.Name(id=name):
+            return s.Name(name)
+        case ast.Constant(value=value):
+            return s.Literal("..." if value is ... else f'"{value}"' if isinstance(value, str) else repr(value))
+        case ast.Attribute(value=value, attr=attr):
+            return s.Attribute(_convert(value), attr)
+        case ast.UnaryOp(op=op, operand=operand):
+            return s.Unary(_OPERATORS[type(op)], _convert(operand))
+        case ast.BinOp(op=op, left=left, right=right):
+            return s.Binary(_OPERATORS[type(op)], _convert(left), _convert(right))
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return s.Binary(_OPERATORS[type(op)], _convert(left), _convert(right))
+        case ast.Call(func=func, args=args, keywords=keywords):
+            return s.Call(
+                _convert(func),
+                tuple([_convert(arg) for arg in args]),
+                tuple([(k.arg or "", _convert(k.value)) for k in keywords]),
+            )
+        case ast.Subscript(value=value, slice=index):
+            parts = index.elts if isinstance(index, ast.Tuple) else [index]
+            return s.Subscript(_convert(value), tuple([_slice(part) for part in parts]))
+        case ast.Tuple(elts=elts):
+            return s.Tuple(tuple([_convert(e) for e in elts]))
+        case ast.List(elts=elts):
+            return s.List(tuple([_convert(e) for e in elts]))
+        case _:
+            raise ValueError(f"a spelling may not hold {ast.unparse(node)}")
+
+
+def _slice(node: ast.expr) -> s.Expr | s.Slice:
+    if isinstance(node, ast.Slice):
+        parts = [None if p is None else _convert(p) for p in (node.lower, node.upper, node.step)]
+        return s.Slice(*parts)
+    return _convert(node)

@@ -1,0 +1,1 @@
+"""NVIDIA Warp: capture of the C++ and CUDA text below kernel programs."""

@@ -1,0 +1,144 @@
+"""Drawing one body: values in scope, operands, guards, and pure statements.
+
+The scope keeps every value's range, so that each op is applied where it is defined and its result
+stays representable: an operand outside an op's domain is guarded, an operand that would let the
+result grow too large is tamed. Nothing is ever drawn twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from grammar import guards, ranges
+from grammar.ops.expression import Expression, parse
+from grammar.program import Attribute, Statement, Value
+from grammar.ranges import Range
+from grammar.source import Source
+from grammar.tables import Entry, Tables, entry
+from grammar.types import Array, Element, Scalar, Type
+
+if TYPE_CHECKING:
+    from grammar.memory import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function that a body may call; arguments are brought into `takes` first."""
+
+    unit: int
+    params: tuple[Element, ...]
+    takes: tuple[Range, ...]
+    result: Element
+    gives: Range
+
+
+@dataclass(slots=True)
+class Loop:
+    """The loop being drawn: what its carried values are and the ranges they keep."""
+
+    carried: tuple[Value, ...]
+    keeps: tuple[Range, ...]
+
+
+@dataclass(slots=True)
+class Body:
+    """The state of one unit while it is drawn."""
+
+    source: Source
+    tables: Tables
+    functions: tuple[Signature, ...] = ()
+    ranges: list[Range] = field(default_factory=list[Range])
+    used: list[bool] = field(default_factory=list[bool])
+    pools: dict[Type, list[Value]] = field(default_factory=dict[Type, list[Value]])
+    log: list[list[Value]] = field(default_factory=list[list[Value]])
+    anchors: list[Value] = field(default_factory=list[Value])
+    fresh: list[Value] = field(default_factory=list[Value])
+    statements: list[Statement] = field(default_factory=list[Statement])
+    loops: list[Loop] = field(default_factory=list[Loop])
+    depth: int = 0
+    left: int = 0
+    memory: Memory | None = None
+    count: Callable[[], Value | None] = lambda: None
+    may_return: bool = False
+    returns: tuple[Element, ...] = ()
+    returned: tuple[list[Range], ...] = ()
+
+    def new(self, type_: Type, range_: Range) -> Value:
+        """A value with a new id, not yet in scope."""
+        value = Value(len(self.ranges), type_)
+        self.ranges.append(range_)
+        self.used.append(False)
+        return value
+
+    def enter(self, value: Value) -> Value:
+        """Bring a value into scope, as an operand to choose."""
+        pool = self.pools.get(value.type)
+        if pool is None:
+            pool = self.pools[value.type] = []
+        pool.append(value)
+        self.log.append(pool)
+        if value.type in self.tables.by_anchor:
+            self.anchors.append(value)
+            self.fresh.append(value)
+        return value
+
+    def constant(self, type_: Scalar, literal: bool | int | float) -> Value:
+        """A constant statement; constants are not chosen as operands later."""
+        value = self.new(type_, ranges.constant(type_, literal))
+        self.statements.append(Statement("const", (), (value,), literal))
+        return value
+
+    def emit(
+        self, op: str, operands: tuple[Value, ...], type_: Type, range_: Range, attribute: Attribute
+    ) -> Value:
+        """Append a statement with one result; the result is not yet in scope."""
+        used = self.used
+        for operand in operands:
+            used[operand.id] = True
+        value = self.new(type_, range_)
+        self.statements.append(Statement(op, operands, (value,), attribute))
+        return value
+
+    def apply(self, made: Entry, operands: list[Value], attribute: Attribute = None) -> Value:
+        """Apply an op, its operands guarded into its domain and tamed until the result fits."""
+        known = self.ranges
+        instance = made.instance
+        for k, domain in made.domains:
+            if not domain.satisfied(known[operands[k].id], instance.operands[k], instance):
+                operands[k] = self.guard(domain.guards, operands[k], instance)
+        index = attribute if isinstance(attribute, int) else 0
+        result = made.rule(tuple([known[v.id] for v in operands]), instance, index)
+        if not ranges.fits(instance.result, result):
+            for k, operand in enumerate(operands):
+                operands[k] = self.tame(operand, instance)
+            for k, domain in made.domains:
+                if not domain.satisfied(known[operands[k].id], instance.operands[k], instance):
+                    operands[k] = self.guard(domain.guards, operands[k], instance)
+            result = made.rule(tuple([known[v.id] for v in operands]), instance, index)
+        return self.emit(made.op.name, tuple(operands), instance.result, result, attribute)
+
+    def guard(self, guards: tuple[str, ...], value: Value, instance: object = None) -> Value:
+        """One of the guards, expressions over `a`, applied to a value."""
+        text = guards[self.source.below(len(guards))] if len(guards) > 1 else guards[0]
+        return self.expression(parse(text), value)
+
+    def tame(self, value: Value, instance: object = None) -> Value:
+        """The value brought into the small range in which every op's result fits."""
+        assert not isinstance(value.type, Array)
+        if guards.is_tame(value.type, self.ranges[value.id]):
+            return value
+        return self.guard(guards.tame(value.type, self.ranges[value.id]), value)
+
+    def expression(self, tree: Expression, a: Value) -> Value:
+        """Emit an expression in the op vocabulary over the operand `a`; numbers take its scalar."""
+        if isinstance(tree, str):
+            return a
+        if isinstance(tree, (int, float)):
+            scalar = a.type if isinstance(a.type, Scalar) else getattr(a.type, "scalar")
+            return self.constant(scalar, float(tree) if scalar.kind == "float" else int(tree))
+        name, *arguments = tree
+        operands = [self.expression(argument, a) for argument in arguments]
+        made = entry(name, tuple(operand.type for operand in operands))
+        return self.apply(made, operands)

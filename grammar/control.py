@@ -1,0 +1,314 @@
+"""Drawing structured control flow: branches, loops and the exits out of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from grammar import guards, ranges
+from grammar.body import Body, Loop
+from grammar.draw import NEVER, anchor, bring, condition, literal, operand
+from grammar.memory import atomic, load, store
+from grammar.draw import call, operation
+from grammar.program import Region, Statement, Terminator, Value
+from grammar.ranges import Range
+from grammar.source import Source
+from grammar.tables import entry, has_typing
+from grammar.types import BOOL, I32, Array, Element, Scalar, scalar_of
+
+
+def statements(body: Body, least: int, most: int) -> int:
+    """Draw up to `most` statements into the open body; returns how many."""
+    count = 0
+    while count < most and body.left > 0 and body.source.span(_statement, body, least, most, count):
+        count += 1
+    return count
+
+
+def _statement(source: Source, body: Body, least: int, most: int, count: int) -> bool:
+    """One statement, or the choice to stop, which is choice 0."""
+    if source.below(NEVER if count < least else most - count + 1) == 0:
+        return False
+    body.left -= 1
+    tables = body.tables
+    kinds = tables.kinds if body.depth < tables.grammar.depth else tables.flat_kinds
+    match kinds.pick(source):
+        case "if":
+            branch(body)
+        case "for":
+            loop(body)
+        case "while":
+            bounded_while(body)
+        case "load" if body.memory is not None:
+            load(body)
+        case "store" if body.memory is not None:
+            store(body)
+        case "atomic" if body.memory is not None:
+            atomic(body)
+        case "call" if body.functions:
+            call(body)
+        case _:
+            operation(body)
+    return True
+
+
+def _open(body: Body) -> tuple[list[Statement], list[Value], int]:
+    """Enter a region; the result goes to `_close`."""
+    saved = (body.statements, body.fresh, len(body.log))
+    body.statements, body.fresh = [], []
+    body.depth += 1
+    return saved
+
+
+def _close(body: Body, saved: tuple[list[Statement], list[Value], int]) -> tuple[Statement, ...]:
+    """Leave a region: its values go out of scope; returns its statements."""
+    made = tuple(body.statements)
+    body.statements, body.fresh, mark = saved
+    while len(body.log) > mark:
+        value = body.log.pop().pop()
+        if body.anchors and body.anchors[-1] is value:
+            body.anchors.pop()
+    body.depth -= 1
+    return made
+
+
+def latest(body: Body, type_: Element) -> Value:
+    """The value a region hands out: the latest of its type not yet used, else any in scope."""
+    fresh, used = body.fresh, body.used
+    for value in reversed(fresh):
+        if value.type == type_ and not used[value.id]:
+            return value
+    return operand(body, type_)
+
+
+def _result_types(body: Body) -> list[Element]:
+    """What a branch or loop produces: the type of the value at hand, sometimes a second one."""
+    source = body.source
+    first = anchor(body).type
+    types: list[Element] = []
+    if not isinstance(first, Array) and first != BOOL:
+        types.append(first)
+    else:
+        types.append(body.tables.elements.pick(source))
+    if source.below(4) == 3:
+        types.append(body.tables.elements.pick(source))
+    return types
+
+
+def branch(body: Body) -> None:
+    """An `if`: both sides yield, or one side leaves the loop or the unit."""
+    source = body.source
+    test = condition(body)
+    exits = body.tables.grammar.exits
+    leaving = exits > 0 and _may_leave(body) and source.below(100) >= 100 - exits
+    types = [] if leaving and source.below(3) else _result_types(body)
+    saved = _open(body)
+    statements(body, 0 if leaving else 1, 3)
+    if leaving:
+        end = _leave(body)
+    else:
+        end = Terminator("yield", tuple([latest(body, type_) for type_ in types]))
+    then = Region((), _close(body, saved), end)
+    saved = _open(body)
+    if types:
+        statements(body, 0, 2)
+    otherwise = [
+        _different(body, type_, end.values[k] if not leaving else None)
+        for k, type_ in enumerate(types)
+    ]
+    orelse = Region((), _close(body, saved), Terminator("yield", tuple(otherwise)))
+    known, used = body.ranges, body.used
+    results: list[Value] = []
+    for k, (type_, value) in enumerate(zip(types, otherwise, strict=True)):
+        range_ = known[value.id]
+        used[value.id] = True
+        if not leaving:
+            used[end.values[k].id] = True
+            range_ = ranges.join(range_, known[end.values[k].id])
+        results.append(body.new(type_, range_))
+    used[test.id] = True
+    made = Statement("if", (test,), tuple(results), None, (then, orelse))
+    body.statements.append(made)
+    for value in results:
+        body.enter(value)
+
+
+def _different(body: Body, type_: Element, other: Value | None) -> Value:
+    value = latest(body, type_)
+    if value is other:
+        value = operand(body, type_, other)
+    return value
+
+
+def _may_leave(body: Body) -> bool:
+    return bool(body.loops) or body.may_return
+
+
+def _leave(body: Body) -> Terminator:
+    """An exit: out of the loop, on to its next round, or out of the unit."""
+    below = body.source.below
+    if body.loops and not (body.may_return and below(6) == 5):
+        current = body.loops[-1]
+        if below(2):
+            return Terminator("continue", current.carried)
+        values = [
+            bring(body, carried if below(2) == 0 else latest(body, _element(carried)), keeps)
+            for carried, keeps in zip(current.carried, current.keeps, strict=True)
+        ]
+        _use(body, values)
+        return Terminator("break", tuple(values))
+    values = [latest(body, type_) for type_ in body.returns]
+    _use(body, values)
+    for k, value in enumerate(values):
+        body.returned[k].append(body.ranges[value.id])
+    return Terminator("return", tuple(values))
+
+
+def _use(body: Body, values: list[Value]) -> None:
+    for value in values:
+        body.used[value.id] = True
+
+
+def _element(value: Value) -> Element:
+    assert not isinstance(value.type, Array)
+    return value.type
+
+
+def _header(body: Body) -> tuple[list[Value], list[Range]]:
+    """The carried values' initial operands and the ranges they will keep."""
+    source = body.source
+    types = _result_types(body)
+    inits: list[Value] = []
+    keeps: list[Range] = []
+    for type_ in types:
+        if source.below(2) and isinstance(type_, Scalar):
+            init = body.constant(type_, 0.0 if type_.kind == "float" else 0)
+        else:
+            init = operand(body, type_)
+        keep = guards.carried(type_, body.ranges[init.id])
+        inits.append(bring(body, init, keep))
+        keeps.append(keep)
+    return inits, keeps
+
+
+def _carry(body: Body, current: Loop, inits: list[Value], bound: int) -> list[Value]:
+    """What the next round starts from: an update of each carried value that keeps its range."""
+    below = body.source.below
+    out: list[Value] = []
+    for carried, keeps, init in zip(current.carried, current.keeps, inits, strict=True):
+        type_ = _element(carried)
+        value = latest(body, type_)
+        how = below(8)
+        if value is carried or how < 5:
+            if value is carried:
+                value = operand(body, type_, carried)
+            if scalar_of(type_) != BOOL and (how < 3 or not isinstance(type_, Scalar)):
+                term = body.ranges[value.id]
+                value = body.apply(entry("add", (type_, type_)), [carried, value])
+                if guards.sum_stays(type_, body.ranges[init.id], term, bound, keeps):
+                    out.append(value)
+                    continue
+            elif isinstance(type_, Scalar) and type_ != BOOL:
+                name = ("mul", "sub", "max", "min")[below(4)]
+                value = body.apply(entry(name, (type_, type_)), [carried, value])
+        out.append(bring(body, value, keeps))
+    _use(body, out)
+    return out
+
+
+def loop(body: Body) -> None:
+    """A `for`: a constant trip count, or bounds that are values."""
+    source = body.source
+    below = source.below
+    grammar = body.tables.grammar
+    zero = body.constant(I32, 0)
+    step = 1
+    if below(100) >= 100 - grammar.dynamic:
+        stop = _stop_value(body)
+        bound = max(1, int(body.ranges[stop.id][1]))
+        body.used[stop.id] = True
+    else:
+        bound = 2 + below(max(1, grammar.trips - 1))
+        stride = below(8)
+        step = 2 if stride == 7 else 1
+        stop = body.constant(I32, bound)
+        bound = -(-bound // step)
+    inits, keeps = _header(body)
+    _use(body, inits)
+    index = body.new(I32, (0, max(0, (bound - 1) * step)))
+    carried = tuple([body.new(v.type, keep) for v, keep in zip(inits, keeps, strict=True)])
+    current = Loop(carried, tuple(keeps))
+    saved = _open(body)
+    body.loops.append(current)
+    for value in (index, *carried):
+        body.enter(value)
+    statements(body, 1, 4)
+    end = Terminator("yield", tuple(_carry(body, current, inits, bound)))
+    body.loops.pop()
+    region = Region((index, *carried), _close(body, saved), end)
+    results = tuple([body.new(v.type, keep) for v, keep in zip(inits, keeps, strict=True)])
+    operands = (zero, stop, *inits)
+    body.statements.append(Statement("for", operands, results, (step, bound), (region,)))
+    for value in results:
+        body.enter(value)
+
+
+def _stop_value(body: Body) -> Value:
+    """A loop bound that is a value: a count parameter, or an integer in scope, limited."""
+    most = body.tables.grammar.trips
+    pool = [v for v in body.pools.get(I32, ()) if body.ranges[v.id][1] >= 2]
+    if pool and body.source.below(2):
+        value = pool[-1 - body.source.below(min(len(pool), 4))]
+    else:
+        value = body.count() or (pool[-1] if pool else body.constant(I32, most))
+    if body.ranges[value.id][1] > most:
+        limit = body.constant(I32, most)
+        value = body.apply(entry("min", (I32, I32)), [value, limit])
+    return value
+
+
+def bounded_while(body: Body) -> None:
+    """A `while` that ends by its condition or after a fixed number of rounds."""
+    bound = 2 + body.source.below(max(1, body.tables.grammar.trips - 1))
+    inits, keeps = _header(body)
+    _use(body, inits)
+    regions: list[Region] = []
+    for part in ("condition", "body"):
+        index = body.new(I32, (0, bound - 1))
+        carried = tuple([body.new(v.type, keep) for v, keep in zip(inits, keeps, strict=True)])
+        saved = _open(body)
+        if part == "condition":
+            loops, body.loops = body.loops, []
+            body.enter(index)
+            for value in carried:
+                body.enter(value)
+            end = Terminator("yield", (comparison_of(body, carried),))
+            body.loops = loops
+        else:
+            current = Loop(carried, tuple(keeps))
+            body.loops.append(current)
+            for value in (index, *carried):
+                body.enter(value)
+            statements(body, 1, 4)
+            end = Terminator("yield", tuple(_carry(body, current, inits, bound)))
+            body.loops.pop()
+        regions.append(Region((index, *carried), _close(body, saved), end))
+    results = tuple([body.new(v.type, keep) for v, keep in zip(inits, keeps, strict=True)])
+    body.statements.append(Statement("while", tuple(inits), results, bound, tuple(regions)))
+    for value in results:
+        body.enter(value)
+
+
+def comparison_of(body: Body, carried: tuple[Value, ...]) -> Value:
+    """The condition of a `while`: a carried scalar against a constant or a value in scope."""
+    below = body.source.below
+    comparisons = body.tables.comparisons
+    scalars = [value for value in carried if value.type in comparisons]
+    if not scalars:
+        return condition(body)
+    left = scalars[below(len(scalars))]
+    scalar = left.type
+    assert isinstance(scalar, Scalar)
+    right = literal(body, scalar) if below(3) else operand(body, scalar, left)
+    value = body.apply(comparisons[scalar].pick(body.source), [left, right])
+    body.used[value.id] = True
+    return value

@@ -1,0 +1,165 @@
+"""The generator: from a grammar and a choice source to a program, valid by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grammar import guards, ranges
+from grammar.body import Body, Signature
+from grammar.config import Grammar
+from grammar.control import latest, statements
+from grammar.draw import anchor, bring, operand
+from grammar.memory import Memory, emit_load, new_input, new_output, read, write
+from grammar.passes.canonical import canonical
+from grammar.passes.dce import dce
+from grammar.program import Program, Region, Statement, Terminator, Unit, Value
+from grammar.source import RandomSource, Source
+from grammar.tables import Tables, entry, tables
+from grammar.types import BOOL, I32, Array, Element, Scalar
+
+
+def draw_program(source: Source, grammar: Grammar) -> Program:
+    """Draw one program of the grammar from the source."""
+    found = tables(grammar)
+    return canonical(dce(SHAPES[grammar.shape](source, found)))
+
+
+def program_at(grammar: Grammar, seed: int, index: int) -> Program:
+    """The program at an address; the same on every machine."""
+    return draw_program(RandomSource(seed, index), grammar)
+
+
+def single_kernel(source: Source, found: Tables) -> Program:
+    """A kernel, and the functions it may call."""
+    units: list[Unit] = []
+    signatures: list[Signature] = []
+    least, most = found.grammar.functions
+    for _ in range(least + source.below(most - least + 1)):
+        unit, signature = source.span(function, found, tuple(signatures), len(units))
+        units.append(unit)
+        signatures.append(signature)
+    grid = draw_grid(source, found)
+    units.append(source.span(kernel, found, tuple(signatures), grid))
+    return Program(tuple(units))
+
+
+def draw_grid(source: Source, found: Tables) -> tuple[int, ...]:
+    """The extents of an index space; more axes get shorter."""
+    rank = found.ranks.pick(source)
+    extents = found.grammar.extents
+    return tuple(
+        max(2, extents[source.below(len(extents))] >> max(0, rank - 1 - (axis == 0)))
+        for axis in range(rank)
+    )
+
+
+def function(
+    source: Source, found: Tables, earlier: tuple[Signature, ...], number: int
+) -> tuple[Unit, Signature]:
+    """A function of one to three small values, and how to call it."""
+    body = Body(source, found, earlier)
+    params: list[Value] = []
+    for _ in range(1 + source.below(3)):
+        element = found.elements.pick(source)
+        params.append(body.enter(body.new(element, guards.inputs(element))))
+    result = params[0].type
+    assert not isinstance(result, Array)
+    body.returns, body.returned, body.may_return = (result,), ([],), True
+    body.left = 8
+    statements(body, 1, 5)
+    value = _gathered_up(body, result)
+    gives = body.ranges[value.id]
+    for other in body.returned[0]:
+        gives = ranges.join(gives, other)
+    region = Region(tuple(params), tuple(body.statements), Terminator("return", (value,)))
+    takes = tuple([body.ranges[param.id] for param in params])
+    types = tuple([param.type for param in params if not isinstance(param.type, Array)])
+    return Unit("function", region, (result,)), Signature(number, types, takes, result, gives)
+
+
+def kernel(
+    source: Source, found: Tables, functions: tuple[Signature, ...], grid: tuple[int, ...]
+) -> Unit:
+    """A kernel over a grid: reads arrays and scalars, computes, writes each lane's own cells."""
+    grammar = found.grammar
+    body = Body(source, found, functions)
+    indices = tuple([body.new(I32, (0, extent - 1)) for extent in grid])
+    memory = body.memory = Memory(grid, indices)
+    body.may_return = True
+    for index in indices:
+        body.enter(index)
+    body.fresh.clear()
+    if grammar.control.get("atomic", 0):
+        memory.zero = body.constant(I32, 0)
+    scalars: list[Value] = []
+
+    def count() -> Value:
+        for value in scalars:
+            if value.type == I32:
+                return value
+        value = body.new(I32, guards.inputs(I32))
+        scalars.append(value)
+        return value
+
+    body.count = count
+    for _ in range(grammar.arrays[0] + source.below(2) * (grammar.arrays[1] > grammar.arrays[0])):
+        array = new_input(body, found.elements.pick(source), grid)
+        read(body, array)
+    least, most = grammar.scalars
+    for _ in range(least + source.below(most - least + 1)):
+        scalar = found.scalars.pick(source)
+        value = body.new(scalar, guards.inputs(scalar))
+        scalars.append(value)
+        body.enter(value)
+    body.left = 2 * grammar.statements[1]
+    statements(body, *grammar.statements)
+    _final_stores(body, memory)
+    params = (*indices, *memory.inputs, *scalars, *memory.outputs, *memory.sums)
+    return drop_unused(
+        Unit("kernel", Region(params, tuple(body.statements), Terminator("yield")), (), grid)
+    )
+
+
+def _final_stores(body: Body, memory: Memory) -> None:
+    """Write what the lane computed: fresh outputs, or in place over an input only it reads."""
+    grammar = body.tables.grammar
+    below = body.source.below
+    missing = grammar.outputs[0] + below(grammar.outputs[1] - grammar.outputs[0] + 1)
+    for _ in range(max(missing - len(memory.outputs), 0 if memory.outputs else 1)):
+        first = anchor(body).type
+        if isinstance(first, Array) or first == BOOL:
+            first = body.tables.elements.pick(body.source)
+        value = _gathered_up(body, first)
+        own = [
+            array
+            for array in memory.inputs
+            if array.type == Array(first, memory.grid) and array.id not in memory.shared
+        ]
+        if own and below(8) == 7:
+            array = own[-1]
+            memory.shared.add(array.id)
+            memory.content[array.id] = body.ranges[array.id]
+        else:
+            array = new_output(body, first)
+        write(body, array, value)
+
+
+def _gathered_up(body: Body, type_: Element) -> Value:
+    """The result of a body: its latest value of the type, joined with others nobody used."""
+    value = latest(body, type_)
+    body.used[value.id] = True
+    for other in [v for v in body.fresh if v.type == type_ and not body.used[v.id]][-3:]:
+        name = ("add", "sub", "add", "mul")[body.source.below(4)]
+        if name == "mul" and not isinstance(type_, Scalar):
+            name = "add"
+        value = body.apply(entry(name, (type_, type_)), [value, other])
+    return value
+
+
+def drop_unused(unit: Unit) -> Unit:
+    from grammar.passes.dce import drop_unused_parameters
+
+    return drop_unused_parameters(unit)
+
+
+SHAPES: dict[str, Callable[[Source, Tables], Program]] = {"kernel": single_kernel}

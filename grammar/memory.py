@@ -1,0 +1,204 @@
+"""Drawing memory access in a kernel: arrays read, cells written, and atomics.
+
+Lanes never race: an array that a kernel writes is touched only at the lane's own cell, or only by
+atomics of one kind, whose results nobody reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from grammar import guards, ranges
+from grammar.body import Body
+from grammar.draw import anchor, bring, index_below, operand, reversed_, shifted, within
+from grammar.program import Statement, Value
+from grammar.ranges import Range
+from grammar.tables import entry
+from grammar.types import BOOL, F32, F64, I32, MAX_RANK, Array, Element, Scalar
+
+ATOMICS = ("atomic_add", "atomic_max", "atomic_min", "atomic_sub")
+_ATOMIC_TYPES = (F32, F64, I32)
+
+
+@dataclass(slots=True)
+class Memory:
+    """The arrays of the kernel being drawn, in the order they became parameters.
+
+    `shared` are arrays read at places other than the lane's own, which therefore stay read-only.
+    `content` bounds what a written cell may hold; `sums` maps an atomics' array to its one op.
+    """
+
+    grid: tuple[int, ...]
+    indices: tuple[Value, ...]
+    inputs: list[Value] = field(default_factory=list[Value])
+    outputs: list[Value] = field(default_factory=list[Value])
+    shared: set[int] = field(default_factory=set[int])
+    content: dict[int, Range] = field(default_factory=dict[int, Range])
+    sums: dict[Value, str] = field(default_factory=dict[Value, str])
+    zero: Value | None = None
+
+
+def memory_of(body: Body) -> Memory:
+    assert body.memory is not None
+    return body.memory
+
+
+def new_input(body: Body, element: Element, shape: tuple[int, ...]) -> Value:
+    """A new array parameter that the kernel reads."""
+    array = body.new(Array(element, shape), guards.inputs(element))
+    memory_of(body).inputs.append(array)
+    return array
+
+
+def emit_load(body: Body, array: Value, indices: tuple[Value, ...]) -> Value:
+    assert isinstance(array.type, Array)
+    element = array.type.element
+    known = memory_of(body).content.get(array.id, body.ranges[array.id])
+    return body.enter(body.emit("load", (array, *indices), element, known, None))
+
+
+def load(body: Body) -> None:
+    """Read an array: one there already or a new one, at a place drawn."""
+    memory = memory_of(body)
+    below = body.source.below
+    grammar = body.tables.grammar
+    inputs = memory.inputs
+    if not inputs or (len(inputs) < grammar.arrays[1] and below(3) == 0):
+        array = new_input(body, body.tables.elements.pick(body.source), _shape(body))
+    else:
+        array = inputs[-1 - below(len(inputs))]
+    read(body, array)
+
+
+def read(body: Body, array: Value) -> None:
+    """Read an array at a place the grammar's accesses decide."""
+    memory = memory_of(body)
+    assert isinstance(array.type, Array)
+    shape = array.type.shape
+    how = body.tables.accesses.pick(body.source)
+    indices: list[Value] = []
+    for axis, extent in enumerate(shape):
+        own = _own_index(memory, axis, extent)
+        last = axis == len(shape) - 1
+        if how == "free" or own is None:
+            indices.append(index_below(body, extent))
+        elif how == "own" or not last:
+            indices.append(own)
+        elif how == "shifted":
+            indices.append(shifted(body, own, extent))
+        elif how == "reversed":
+            indices.append(reversed_(body, own, extent))
+        else:
+            indices.append(_gathered(body, own, extent))
+    place = tuple(indices)
+    if place != memory.indices:
+        memory.shared.add(array.id)
+    emit_load(body, array, place)
+
+
+def _own_index(memory: Memory, axis: int, extent: int) -> Value | None:
+    """The grid index that runs over an axis of this extent, the same axis first."""
+    if axis < len(memory.grid) and memory.grid[axis] == extent:
+        return memory.indices[axis]
+    if extent in memory.grid:
+        return memory.indices[memory.grid.index(extent)]
+    return None
+
+
+def _gathered(body: Body, own: Value, extent: int) -> Value:
+    """An index read from an integer array, brought inside."""
+    memory = memory_of(body)
+    wanted = Array(I32, (extent,))
+    found = next((array for array in memory.inputs if array.type == wanted), None)
+    if found is None:
+        found = new_input(body, I32, wanted.shape)
+    memory.shared.add(found.id)
+    return within(body, emit_load(body, found, (own,)), extent, body.source.below(2))
+
+
+def _shape(body: Body) -> tuple[int, ...]:
+    """The shape of a new array: the grid's, one of its axes, or the grid with an axis more."""
+    memory = memory_of(body)
+    below = body.source.below
+    grid = memory.grid
+    how = below(6)
+    if how == 5 and len(grid) < MAX_RANK and body.tables.grammar.accesses.get("free", 0):
+        return (*grid, 2 + below(4) * 2)
+    if how == 4 and len(grid) > 1:
+        return (grid[below(len(grid))],)
+    return grid
+
+
+def _writable(value: Value) -> bool:
+    return not isinstance(value.type, Array) and value.type != BOOL
+
+
+def new_output(body: Body, element: Element) -> Value:
+    """A new array parameter that the kernel writes at the lane's own cell."""
+    memory = memory_of(body)
+    array = body.new(Array(element, memory.grid), guards.inputs(element))
+    memory.outputs.append(array)
+    memory.content[array.id] = guards.inputs(element)
+    return array
+
+
+def write(body: Body, array: Value, value: Value) -> None:
+    """Store a value to the lane's own cell."""
+    memory = memory_of(body)
+    body.used[value.id] = True
+    known = body.ranges[value.id]
+    memory.content[array.id] = ranges.join(memory.content[array.id], known)
+    body.statements.append(Statement("store", (array, *memory.indices, value), ()))
+
+
+def store(body: Body) -> None:
+    """Write, or add to, the lane's cell of an output."""
+    memory = memory_of(body)
+    below = body.source.below
+    value = anchor(body)
+    if not _writable(value):
+        value = operand(body, body.tables.elements.pick(body.source))
+    assert not isinstance(value.type, Array)
+    same = [a for a in memory.outputs if isinstance(a.type, Array) and a.type.element == value.type]
+    if same and (len(memory.outputs) >= body.tables.grammar.outputs[1] or below(2)):
+        array = same[-1 - below(len(same))]
+    elif len(memory.outputs) < body.tables.grammar.outputs[1]:
+        array = new_output(body, value.type)
+    else:
+        array = memory.outputs[-1 - below(len(memory.outputs))]
+        assert isinstance(array.type, Array)
+        value = operand(body, array.type.element)
+    if not body.loops and below(4) == 3:
+        old = emit_load(body, array, memory.indices)
+        value = body.apply(entry("add", (old.type, old.type)), [old, value])  # type: ignore[arg-type]
+    write(body, array, value)
+
+
+def atomic(body: Body) -> None:
+    """Fold a value into a shared cell; the order in which lanes arrive must not matter."""
+    memory = memory_of(body)
+    below = body.source.below
+    assert memory.zero is not None
+    value = anchor(body)
+    if value.type not in _ATOMIC_TYPES:
+        value = operand(body, F32)
+    scalar = value.type
+    assert isinstance(scalar, Scalar)
+    found = [array for array in memory.sums if array.type == Array(scalar, (1,))]
+    slots = [array for array in memory.sums if array.type == Array(scalar, memory.grid[:1])]
+    if found or slots:
+        both = found + slots
+        array = both[below(len(both))]
+    elif len(memory.sums) < 2:
+        array = body.new(Array(scalar, ((1,), memory.grid[:1])[below(3) == 2]), guards.inputs(scalar))
+        memory.sums[array] = ATOMICS[max(0, below(6) - 2)]
+    else:
+        array = next(iter(memory.sums))
+        assert isinstance(array.type, Array)
+        value = operand(body, array.type.element)
+    assert isinstance(array.type, Array)
+    assert isinstance(array.type.element, Scalar)
+    value = bring(body, value, guards.addend(array.type.element))
+    place = memory.zero if array.type.shape == (1,) else memory.indices[0]
+    body.used[value.id] = True
+    body.statements.append(Statement(memory.sums[array], (array, place, value), ()))

@@ -1,0 +1,1 @@
+"""Passes: pure functions from programs to programs, or from units to units."""

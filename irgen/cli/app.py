@@ -1,0 +1,163 @@
+"""The commands and their options. The work is in the modules they call, imported when they run."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from backends.base import BackendError
+from irgen.cli.output import ReaderGone, discard_output, flush_output
+from irgen.errors import UserError
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+# Plain help: the boxed one takes longer to import than everything else together.
+app = typer.Typer(
+    name="irgen",
+    help="Typed kernel programs as Warp and JAX source, with the compiler IR below them.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+GrammarOption = Annotated[
+    str, typer.Option("--grammar", "-g", help="A name from `irgen grammars`, or a TOML file.")
+]
+BackendOption = Annotated[str, typer.Option("--backend", "-b", help="warp or jax.")]
+SeedOption = Annotated[int, typer.Option("--seed", "-s", help="0 to 2**63 - 1.")]
+LevelOption = Annotated[
+    list[str] | None,
+    typer.Option("--level", "-l", help="Only this level; may be repeated. python: no capture."),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option("--format", "-f", help="text or jsonl; by default text on a terminal only."),
+]
+
+
+@app.command()
+def sample(
+    grammar: GrammarOption = "compound",
+    backend: BackendOption = "warp",
+    count: Annotated[int, typer.Option("--count", "-n", help="How many programs.")] = 1,
+    seed: SeedOption = 0,
+    start: Annotated[int, typer.Option(help="Index of the first program.")] = 0,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Spread the programs evenly over kinds and sizes.")
+    ] = False,
+    format: FormatOption = None,
+    view: Annotated[
+        str | None, typer.Option(help="Fields of a JSONL row: wide (default), seed or record.")
+    ] = None,
+    level: LevelOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+    ] = None,
+) -> None:
+    """Draw programs, render them and capture their IR, forward and backward."""
+    from irgen.cli.sample import Request, sample
+
+    sample(
+        Request(
+            grammar=grammar,
+            backend=backend,
+            count=count,
+            seed=seed,
+            start=start,
+            balanced=balanced,
+            format=format,
+            view=view,
+            levels=tuple(level or ()),
+            output=output,
+        )
+    )
+
+
+@app.command()
+def show(
+    index: Annotated[int, typer.Argument(help="Index of the program.")] = 0,
+    grammar: GrammarOption = "compound",
+    backend: BackendOption = "warp",
+    seed: SeedOption = 0,
+    format: FormatOption = None,
+    level: LevelOption = None,
+) -> None:
+    """Print one program at every level, from its own text down to the IR."""
+    from irgen.cli.sample import Request, show
+
+    show(
+        Request(
+            grammar=grammar,
+            backend=backend,
+            count=1,
+            seed=seed,
+            start=index,
+            balanced=False,
+            format=format,
+            view=None,
+            levels=tuple(level or ()),
+            output=None,
+        )
+    )
+
+
+@app.command()
+def grammars() -> None:
+    """List the grammars that ship with irgen."""
+    from irgen.cli.listings import grammars
+
+    grammars()
+
+
+@app.command()
+def ops(
+    names: Annotated[list[str] | None, typer.Argument(help="Only these ops.")] = None,
+) -> None:
+    """List the ops of the language: types, backends, derivative."""
+    from irgen.cli.listings import ops
+
+    ops(names or [])
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what can be captured here, and what to install for the rest."""
+    from irgen.cli.doctor import doctor
+
+    doctor()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0, 2 with one line on stderr, or 130 after Ctrl-C."""
+    raise SystemExit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = app(arguments or ["--help"], prog_name="irgen", standalone_mode=False)
+        flush_output()
+    except ReaderGone:
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except typer.TyperException as error:
+        return _refuse(error.format_message())
+    except (UserError, BackendError) as error:
+        return _refuse(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        discard_output()
+        return _refuse(f"cannot write: {error.strerror}")
+    return int(code or 0)
+
+
+def _refuse(message: str) -> int:
+    print(f"irgen: {' '.join(message.split())}", file=sys.stderr)
+    return USAGE_ERROR

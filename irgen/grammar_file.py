@@ -1,0 +1,136 @@
+"""Own grammars from TOML files: every field of `Grammar` is a key, all but the name optional."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+from grammar.config import Grammar, Shape
+from grammar.ops import OPS
+from grammar.presets import GRAMMARS
+from grammar.tables import ACCESSES, KINDS, tables
+from grammar.types import SCALARS
+from irgen.errors import UserError, nearest
+
+_KEYS: dict[str, tuple[str, ...]] = {
+    "groups": tuple(dict.fromkeys(op.group for op in OPS.values())),
+    "ops": tuple(OPS),
+    "types": tuple(scalar.name for scalar in SCALARS),
+    "forms": ("scalar", "vector", "matrix"),
+    "control": KINDS,
+    "ranks": ("1", "2", "3", "4"),
+    "accesses": ACCESSES,
+}
+"""The keys each table of weights may have."""
+
+_PERCENT = ("exits", "dynamic")
+
+
+def read_grammar(path: Path) -> Grammar:
+    """The grammar in a TOML file; UserError names the file, the line and the key.
+
+    `base = "compound"` starts from a preset; other keys replace that preset's fields.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read grammar file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"cannot read grammar file {path}: not UTF-8 text") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: {error}") from None
+    return grammar_from(data, path, text)
+
+
+def grammar_from(data: Mapping[str, Any], path: Path, text: str = "") -> Grammar:
+    """A grammar from parsed TOML; `path` and `text` are for messages."""
+
+    def refuse(key: str, why: str) -> UserError:
+        return UserError(f"{path}:{_line_of(text, key)}: {key}: {why}")
+
+    values = dict(data)
+    start: dict[str, Any] = {"name": path.stem}
+    base = values.pop("base", None)
+    if base is not None:
+        if base not in GRAMMARS:
+            raise refuse("base", f"unknown grammar {base!r}: {nearest(str(base), GRAMMARS)}")
+        start |= {f.name: getattr(GRAMMARS[base], f.name) for f in fields(Grammar)}
+        start["name"] = path.stem
+    known = [f.name for f in fields(Grammar)]
+    for key, value in values.items():
+        if key not in known:
+            raise refuse(key, f"unknown key: {nearest(key, ('base', *known))}")
+        try:
+            start[key] = _checked(key, value)
+        except ValueError as error:
+            raise refuse(key, str(error)) from None
+    grammar = Grammar(**start)
+    try:
+        tables(grammar)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    return grammar
+
+
+def _checked(key: str, value: Any) -> Any:
+    """A field's value as `Grammar` holds it; ValueError says what is wrong."""
+    if key in ("name", "doc"):
+        if not isinstance(value, str):
+            raise ValueError("must be text")
+        return value
+    if key == "shape":
+        if value not in get_args(Shape):
+            raise ValueError(f"unknown shape: {nearest(str(value), get_args(Shape))}")
+        return value
+    if key in _KEYS or key == "layers":
+        return _weights(key, value)
+    if key == "extents":
+        if not isinstance(value, list) or not value:
+            raise ValueError("must be a list of whole numbers from 2 to 4096")
+        return tuple(_whole(item, 2, 4096) for item in _items(value))
+    if key in ("depth", "trips", *_PERCENT):
+        low, high = {"depth": (0, 6), "trips": (2, 64)}.get(key, (0, 100))
+        return _whole(value, low, high)
+    if not isinstance(value, list) or len(_items(value)) != 2:
+        raise ValueError("must be two whole numbers, the fewest and the most")
+    least, most = (_whole(item, 0, 512) for item in _items(value))
+    if least > most:
+        raise ValueError(f"the fewest, {least}, is more than the most, {most}")
+    return (least, most)
+
+
+def _items(value: list[Any]) -> list[Any]:
+    return value
+
+
+def _weights(key: str, value: Any) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise ValueError("must be a table of weights")
+    out: dict[str, int] = {}
+    table: dict[str, Any] = value
+    for name, weight in table.items():
+        if key in _KEYS and name not in _KEYS[key]:
+            raise ValueError(f"unknown entry {name!r}: {nearest(name, _KEYS[key])}")
+        out[name] = _whole(weight, 0, 1000)
+    return out
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{value!r} is not a whole number from {low} to {high}")
+    return value
+
+
+def _line_of(text: str, key: str) -> int:
+    """The line a top-level key or table stands on; 1 where it cannot be found."""
+    pattern = re.compile(rf"\s*(?:\[\s*)?[\"']?{re.escape(key)}[\"']?\s*(?:[=.\]]|$)")
+    for number, line in enumerate(text.splitlines(), 1):
+        if pattern.match(line):
+            return number
+    return 1

@@ -1,0 +1,314 @@
+"""What the commands print: on a terminal, in a pipe, in a file."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from grammar.ops import OPS
+from grammar.presets import GRAMMARS
+
+ROOT = Path(__file__).parents[2]
+STAND_IN = [sys.executable, str(ROOT / "tests/irgen/cli_stand_in.py")]
+IRGEN = [sys.executable, "-m", "irgen.cli"]
+INHERITED = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE")
+}
+ENVIRONMENT = {**INHERITED, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+COLOUR = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def output_of(*command: str) -> str:
+    """Standard output of a command that must succeed and say nothing on stderr."""
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def table_of(*command: str) -> list[dict[str, str]]:
+    header, *lines = output_of(*command).splitlines()
+    return [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
+
+
+def on_terminal(columns: int, *command: str) -> str:
+    """What a command prints on a terminal of that many columns, without its colours."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    process = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, env=ENVIRONMENT, cwd=ROOT
+    )
+    os.close(slave)
+    text = _drain(master)
+    assert process.wait() == 0, text
+    return COLOUR.sub("", text)
+
+
+def _drain(master: int) -> str:
+    chunks: list[bytes] = []
+    while True:
+        try:
+            chunk = os.read(master, 1 << 16)
+        except OSError:  # how Linux says that the other side has closed
+            chunk = b""
+        if not chunk:
+            os.close(master)
+            return b"".join(chunks).decode()
+        chunks.append(chunk)
+
+
+def test_rows_in_a_pipe_are_json_lines() -> None:
+    text = output_of(*STAND_IN, "sample", "-n", "3", "--start", "7", "-s", "5", "-g", "loop")
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["index"] for row in rows] == [7, 8, 9]
+    assert {(row["grammar"], row["seed"], row["view"]) for row in rows} == {("loop", 5, "wide")}
+
+
+def test_no_programs_are_no_rows() -> None:
+    assert output_of(*STAND_IN, "sample", "--count", "0") == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "levels"),
+    [
+        ((), ["cpp", "cuda"]),
+        (("--level", "python"), []),
+        (("--level", "cuda"), ["cuda"]),
+        (("--level", "python", "-l", "cpp"), ["cpp"]),
+    ],
+)
+def test_only_the_levels_asked_for_are_captured(
+    options: tuple[str, ...], levels: list[str]
+) -> None:
+    (row,) = map(json.loads, output_of(*STAND_IN, "sample", *options).splitlines())
+    assert row["levels"] == levels
+
+
+def test_view_and_balance_are_passed_on() -> None:
+    row = json.loads(output_of(*STAND_IN, "sample", "--view", "seed", "--balanced"))
+    assert (row["view"], row["balanced"]) == ("seed", True)
+
+
+def test_output_goes_to_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    assert output_of(*STAND_IN, "sample", "-n", "2", "--output", str(path)) == ""
+    assert [json.loads(line)["index"] for line in path.read_text().splitlines()] == [0, 1]
+
+
+def test_text_in_a_pipe_is_plain() -> None:
+    text = output_of(*STAND_IN, "sample", "--format", "text", "--level", "cpp", "--start", "3")
+    assert "\x1b" not in text
+    assert text == (
+        "# compound seed 0 index 3\n"
+        "# -- python (warp)\ndef scale(row):\n    return row * 2.0\n"
+        "# -- cpp forward scale\n// cpp\nvoid scale() {\n    row * 2.0;\n}\n"
+        "# -- cpp backward scale\n"
+        "missing: no input has a floating type, so there is nothing to differentiate\n\n"
+    )
+
+
+def test_wide_terminals_have_python_beside_its_ir() -> None:
+    lines = on_terminal(140, *STAND_IN, "sample").splitlines()
+    assert any(re.search(r"def scale\(row\):\s+// cpp", line) for line in lines)
+    assert any("also captured: cuda" in line for line in lines)
+    assert not any("whole cpp" in line for line in lines)
+
+
+def test_narrow_terminals_stack() -> None:
+    lines = [line.rstrip() for line in on_terminal(80, *STAND_IN, "sample").splitlines()]
+    assert lines.index("def scale(row):") < lines.index("// cpp")
+
+
+def test_show_prints_every_level() -> None:
+    for columns in (80, 160):
+        text = on_terminal(columns, *STAND_IN, "show", "4")
+        parts = ("index 4", "kernel scale", "def scale", "// cpp", "// whole cpp", "// cuda")
+        places = [text.index(part) for part in parts]
+        assert places == sorted(places)
+    (row,) = map(json.loads, output_of(*STAND_IN, "show", "4").splitlines())
+    assert (row["index"], row["view"]) == (4, "record")
+
+
+@pytest.mark.parametrize("backend", ["warp", "jax"])
+def test_sample_of_the_real_service(backend: str) -> None:
+    text = output_of(*IRGEN, "sample", "-b", backend, "-n", "2", "-l", "python")
+    sources = [json.loads(line)["python"] for line in text.splitlines()]
+    assert len(set(sources)) == 2
+    for source in sources:
+        compile(source, "<row>", "exec")
+    captured = output_of(*IRGEN, "sample", "-b", backend, "--format", "text")
+    assert sources[0].rstrip() in captured
+    assert " forward " in captured
+
+
+def test_grammars_in_a_pipe_are_tab_separated() -> None:
+    assert [row["name"] for row in table_of(*IRGEN, "grammars")] == list(GRAMMARS)
+    assert "compound" in on_terminal(80, *IRGEN, "grammars")
+
+
+def test_ops_lists_the_table() -> None:
+    rows = table_of(*IRGEN, "ops")
+    assert [row["name"] for row in rows] == list(OPS)
+    assert all(row["signature"] and row["types"] and row["backends"] for row in rows)
+    (add,) = table_of(*IRGEN, "ops", "add")
+    assert add["derivative"] == "da = 1; db = 1"
+    assert add["backends"] == "warp, jax"
+
+
+def test_doctor_reports_backends_levels_and_devices() -> None:
+    rows = {(row["what"], row["name"]): row["state"] for row in table_of(*IRGEN, "doctor")}
+    assert rows["backend", "warp"] == rows["backend", "jax"] == "usable"
+    assert "backward" in rows["level", "warp cuda"]
+    assert "backward" in rows["level", "jax stablehlo"]
+    assert rows["device", "warp cpu"] == "found"
+
+
+def test_doctor_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "hide.py").write_text(
+        "import importlib.metadata as metadata\n"
+        "real = metadata.version\n"
+        "def version(name):\n"
+        "    if name == 'jax':\n"
+        "        raise metadata.PackageNotFoundError(name)\n"
+        "    return real(name)\n"
+        "metadata.version = version\n"
+        "from irgen.cli import main\n"
+        "main()\n"
+    )
+    rows = table_of(sys.executable, str(tmp_path / "hide.py"), "doctor")
+    (jax,) = (row for row in rows if (row["what"], row["name"]) == ("backend", "jax"))
+    assert jax["state"] == "not usable"
+    assert "pip install 'irgen[jax]'" in jax["detail"]
+
+
+def test_help_imports_no_compiler_and_no_library_it_does_not_need() -> None:
+    code = (
+        "import sys\n"
+        "from irgen.cli import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit as done:\n    assert done.code == 0\n"
+        "print('modules', *sys.modules)\n"
+    )
+    loaded = output_of(sys.executable, "-c", code).split("modules ")[-1].split()
+    assert "typer" in loaded
+    assert not {"warp", "jax", "jaxlib", "libcst", "hypothesis", "numpy"}.intersection(loaded)
+
+
+def test_help_takes_at_most_twice_the_import_of_typer_and_rich() -> None:
+    def seconds(*command: str) -> float:
+        started = time.perf_counter()
+        output_of(sys.executable, *command)
+        return time.perf_counter() - started
+
+    # Interleaved, and the best of each: another process slows both.
+    pairs = [
+        (seconds("-m", "irgen.cli", "--help"), seconds("-c", "import typer, rich"))
+        for _ in range(9)
+    ]
+    mine, theirs = (min(times) for times in zip(*pairs, strict=True))
+    assert mine <= 2 * theirs
+
+
+def test_no_arguments_print_the_help() -> None:
+    assert output_of(*IRGEN) == output_of(*IRGEN, "--help")
+
+
+def test_closed_pipe_ends_quietly() -> None:
+    command = [*STAND_IN, "sample", "-n", "100000000"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["index"] == 0
+        process.stdout.close()
+        assert process.wait(timeout=30) == 0
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("command", ["ops", "grammars"])
+def test_closed_pipe_ends_listings_quietly(command: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*IRGEN, command], stdout=writer, stderr=subprocess.PIPE, env=ENVIRONMENT, cwd=ROOT
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_interrupt_leaves_whole_rows_in_a_pipe() -> None:
+    # A row is many times what a pipe holds, so the signal comes in the middle of one.
+    with subprocess.Popen(
+        [*STAND_IN, "sample", "-n", "100000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT | {"ROW_BYTES": "1000000"},
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        start = os.read(process.stdout.fileno(), 1000)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        text = start + process.stdout.read()
+        assert process.wait(timeout=30) == 130
+        assert process.stderr.read() == b""
+    rows = text.splitlines(keepends=True)
+    assert rows
+    assert all(row.endswith(b"\n") and json.loads(row) for row in rows)
+
+
+def test_interrupt_leaves_whole_rows_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with subprocess.Popen(
+        [*STAND_IN, "sample", "-n", "100000", "-o", str(path)],
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT | {"ROW_BYTES": "100000", "SECONDS": "0.005"},
+        cwd=ROOT,
+    ) as process:
+        assert process.stderr is not None
+        deadline = time.monotonic() + 30
+        while not (path.exists() and path.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr.read() == b""
+    rows = path.read_bytes().splitlines(keepends=True)
+    assert rows
+    assert [json.loads(row)["index"] for row in rows] == list(range(len(rows)))
+    assert rows[-1].endswith(b"\n")
+
+
+def test_long_runs_show_their_rate_on_a_terminal() -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*STAND_IN, "sample", "-n", "40"],
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        env=ENVIRONMENT | {"SECONDS": "0.04"},
+        cwd=ROOT,
+    )
+    os.close(slave)
+    assert process.stdout is not None
+    with process.stdout as stdout:
+        rows = stdout.read().splitlines()
+    progress = _drain(master)
+    assert process.wait() == 0
+    assert len(rows) == 40
+    assert re.search(r"\d+/40", progress)
+    assert re.search(r"\d+\.\d/s", progress)
