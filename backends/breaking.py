@@ -196,7 +196,9 @@ class _Printer:
             match layout:
                 case int():
                     column += layout
-                    if column > WIDTH and (lines < OPENING_LINE or (lines == OPENING_LINE and opening)):
+                    if column > WIDTH and (
+                        lines < OPENING_LINE or (lines == OPENING_LINE and opening)
+                    ):
                         return False
                 case Break():
                     if not expanded:
@@ -221,7 +223,9 @@ class _Printer:
                     if expanded or (when is not None and groups.get(id(when), when.expanded)):
                         _push(stack, layout.parts, level, expanded, lines)
                     else:
-                        _push(stack, layout.parts, level, EXPANDED, OPENING_LINE if when else NO_LINE)
+                        _push(
+                            stack, layout.parts, level, EXPANDED, OPENING_LINE if when else NO_LINE
+                        )
                 case Alternatives():
                     layouts = layout.layouts
                     _push(stack, layouts[-1] if expanded else layouts[0], level, expanded, lines)
@@ -236,5 +240,4 @@ class _Printer:
 def _push(
     stack: list[_Item], parts: tuple[Layout, ...], level: int, expanded: bool, lines: int
 ) -> None:
-    for part in reversed(parts):
-        stack.append((part, level, expanded, lines))
+    stack.extend((part, level, expanded, lines) for part in reversed(parts))

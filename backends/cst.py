@@ -27,6 +27,7 @@ from backends.statements import (
 __all__ = ["print_expr", "print_module", "width"]
 
 _Blanks: TypeAlias = tuple[cst.EmptyLine, ...]
+_Statement: TypeAlias = cst.SimpleStatementLine | cst.BaseCompoundStatement
 _Block: TypeAlias = Literal["module", "function", "other"]
 
 _EXPRESSIONS = cst.Module(())
@@ -51,12 +52,12 @@ def print_module(module: s.Module) -> str:
 
 
 def print_expr(expr: s.Expr) -> str:
-    """The text of an expression on one line; a bare tuple stands without parentheses.
+    """The text of an expression on one line, as it stands for an argument.
 
     Raises:
         ValueError: an operator, literal or name is not one of Python's.
     """
-    return _EXPRESSIONS.code_for_node(flat(expr))
+    return _EXPRESSIONS.code_for_node(flat(expr, EXPRESSION))
 
 
 def _blanks(before: s.Stmt | None, after: s.Stmt, block: _Block) -> int:
@@ -91,10 +92,8 @@ class _Printer:
     def __init__(self, breaking: bool) -> None:
         self.breaking = breaking
 
-    def block(
-        self, body: tuple[s.Stmt, ...], indent: int, block: _Block
-    ) -> list[cst.BaseStatement]:
-        lines: list[cst.BaseStatement] = []
+    def block(self, body: tuple[s.Stmt, ...], indent: int, block: _Block) -> list[_Statement]:
+        lines: list[_Statement] = []
         before: s.Stmt | None = None
         for statement in body:
             blanks = (n.EMPTY_LINE,) * _blanks(before, statement, block)
@@ -117,7 +116,7 @@ class _Printer:
             return broken_value(value, before, after, indent, minimum)
         return flat(value, minimum)
 
-    def statement(self, statement: s.Stmt, blanks: _Blanks, indent: int) -> cst.BaseStatement:
+    def statement(self, statement: s.Stmt, blanks: _Blanks, indent: int) -> _Statement:
         match statement:
             case s.Assign(target=target, value=value):
                 left, right = self.sides(target, len(" = "), value, indent)
@@ -130,9 +129,9 @@ class _Printer:
                 is_long = self.breaking and indent + width_within(value, EXPRESSION) > WIDTH
                 node = broken_statement(value, indent) if is_long else flat(value, EXPRESSION)
                 return _line(cst.Expr(node), blanks)
-            case s.Return(value=None):
-                return _line(cst.Return(), blanks)
             case s.Return(value=value):
+                if value is None:
+                    return _line(cst.Return(), blanks)
                 returned = self.value(value, len("return "), 0, indent, BARE)
                 return _line(cst.Return(returned), blanks)
             case s.If():
@@ -185,9 +184,7 @@ class _Printer:
                 orelse = cst.Else(cst.IndentedBlock(block, n.LINE_END))
         return cst.If(test, suite, orelse, blanks)
 
-    def definition(
-        self, function: s.FunctionDef, blanks: _Blanks, indent: int
-    ) -> cst.FunctionDef:
+    def definition(self, function: s.FunctionDef, blanks: _Blanks, indent: int) -> cst.FunctionDef:
         suite: cst.BaseSuite
         if function.body == _DUMMY:
             dummy = (cst.Expr(n.literal("...")),)
@@ -195,9 +192,7 @@ class _Printer:
         else:
             suite = self.suite(function.body, indent, f"function {function.name!r}", "function")
         decorators = [
-            cst.Decorator(
-                self.value(decorator, 1, 0, indent), (), n.NOTHING, n.LINE_END
-            )
+            cst.Decorator(self.value(decorator, 1, 0, indent), (), n.NOTHING, n.LINE_END)
             for decorator in function.decorators
         ]
         params, opening = self.params(function, indent, isinstance(suite, cst.IndentedBlock))

@@ -1,7 +1,6 @@
 """Layouts of expressions that do not fit on a line, and the nodes built from what was chosen.
 
-A `Draft` is the layout of one expression together with the function that builds its node once
-`breaking.choose` has left its decisions in the layout. The layouts follow the usual formatters:
+The layouts follow the usual formatters:
 brackets explode one item per line with a trailing comma, operators lead their line, operands break
 at the loosest operator first, parentheses are added around a value only where they are needed.
 """
@@ -9,12 +8,22 @@ at the loosest operator first, parentheses are added around a value only where t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from backends import nodes as n
 from backends import precedence as p
 from backends import surface as s
 from backends.breaking import Alternatives, Bracket, Break, Group, Indent, Only
+from backends.draft import (
+    Draft,
+    afters_of,
+    bracket,
+    elements,
+    optional_parens,
+    sequence,
+    whitespace,
+    wrapped,
+)
 from backends.precedence import BARE, BINARY_LEVELS, DISJUNCTION, EXPRESSION, PRIMARY
 
 if TYPE_CHECKING:
@@ -23,23 +32,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
     from backends.breaking import Layout
-
-Context: TypeAlias = Group | Literal["bare", "bracketed"]
-"""Where an expression stands: inside optional parentheses that are not there unless their group
-expands, in no brackets at all, or in brackets that are there in any case."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    parts: tuple[Layout, ...]
-    build: Callable[[n.Parens], cst.BaseExpression]
-
-
-def whitespace(place: Break) -> n.Space:
-    """What a break was decided to be; line breaks count from column 0."""
-    if place.indent < 0:
-        return n.SPACE if place.columns else n.NOTHING
-    return n.line_break(place.indent)
+    from backends.draft import Context
 
 
 def draft(expr: s.Expr, minimum: int, context: Context) -> Draft:
@@ -52,28 +45,9 @@ def draft(expr: s.Expr, minimum: int, context: Context) -> Draft:
     opening, closing = Break(), Break()
     group = Group((1, Indent((opening, *inner.parts)), closing, 1))
     return Draft(
-        (_bracket(group, context),),
+        (bracket(group, context),),
         lambda _: inner.build(n.parentheses(whitespace(opening), whitespace(closing))),
     )
-
-
-def _bracket(group: Group, context: Context) -> Layout:
-    return Bracket((group,), context) if isinstance(context, Group) else group
-
-
-def sequence(drafts: Sequence[Draft], group: Group) -> tuple[tuple[Layout, ...], list[Break]]:
-    """Comma-separated items of `group`, with a trailing comma once the group expands."""
-    gaps = [Break(1) for _ in drafts[1:]]
-    parts: list[Layout] = [*drafts[0].parts]
-    for gap, item in zip(gaps, drafts[1:], strict=True):
-        parts += [1, gap, *item.parts]
-    parts.append(Only((1,), group))
-    return tuple(parts), gaps
-
-
-def _afters(gaps: list[Break], group: Group) -> list[n.Space | None]:
-    """What follows the comma of every item; None for no comma."""
-    return [*map(whitespace, gaps), n.NOTHING if group.expanded else None]
 
 
 def bare_tuple(expr: s.Tuple) -> Draft:
@@ -92,19 +66,12 @@ def bare_tuple(expr: s.Tuple) -> Draft:
     )
 
     def build(_: n.Parens) -> cst.BaseExpression:
-        elements = _elements(drafts, _afters(gaps, group))
+        items = elements(drafts, afters_of(gaps, group))
         if not group.expanded:
-            return n.tuple_(elements, n.UNENCLOSED)
-        return n.tuple_(elements, n.parentheses(whitespace(opening), whitespace(closing)))
+            return n.tuple_(items, n.UNENCLOSED)
+        return n.tuple_(items, n.parentheses(whitespace(opening), whitespace(closing)))
 
     return Draft((group,), build)
-
-
-def _elements(drafts: Sequence[Draft], afters: list[n.Space | None]) -> list[cst.Element]:
-    return [
-        n.element(item.build(n.UNENCLOSED), after)
-        for item, after in zip(drafts, afters, strict=True)
-    ]
 
 
 def _tuple(expr: s.Tuple, context: Context) -> Draft:
@@ -118,11 +85,11 @@ def _tuple(expr: s.Tuple, context: Context) -> Draft:
     group.parts = (1, Indent((opening, *parts)), closing, 1)
 
     def build(_: n.Parens) -> cst.BaseExpression:
-        afters = _afters(gaps, group) if len(drafts) > 1 else [n.NOTHING]
+        afters = afters_of(gaps, group) if len(drafts) > 1 else [n.NOTHING]
         parens = n.parentheses(whitespace(opening), whitespace(closing))
-        return n.tuple_(_elements(drafts, afters), parens)
+        return n.tuple_(elements(drafts, afters), parens)
 
-    return Draft((_bracket(group, context),), build)
+    return Draft((bracket(group, context),), build)
 
 
 def _list(expr: s.List, context: Context) -> Draft:
@@ -134,10 +101,10 @@ def _list(expr: s.List, context: Context) -> Draft:
     group.parts = (1, Indent((opening, *parts)), closing, 1)
 
     def build(parens: n.Parens) -> cst.BaseExpression:
-        elements = _elements(drafts, _afters(gaps, group))
-        return n.list_(elements, parens, whitespace(opening), whitespace(closing))
+        items = elements(drafts, afters_of(gaps, group))
+        return n.list_(items, parens, whitespace(opening), whitespace(closing))
 
-    return Draft((_bracket(group, context),), build)
+    return Draft((bracket(group, context),), build)
 
 
 def _name(expr: s.Name, _: Context) -> Draft:
@@ -211,9 +178,7 @@ def _attribute(expr: s.Attribute, context: Context, breaks: bool) -> Draft:
 def _call(expr: s.Call, context: Context, breaks: bool) -> Draft:
     func = _head(expr.func, PRIMARY, context, breaks)
     if not expr.args and not expr.keywords:
-        return Draft(
-            (*func.parts, 2), lambda parens: n.call(func.build(n.UNENCLOSED), (), parens)
-        )
+        return Draft((*func.parts, 2), lambda parens: n.call(func.build(n.UNENCLOSED), (), parens))
     pairs = [("", value) for value in expr.args] + list(expr.keywords)
     values = [draft(value, EXPRESSION, "bracketed") for _, value in pairs]
     drafts = [
@@ -225,7 +190,7 @@ def _call(expr: s.Call, context: Context, breaks: bool) -> Draft:
     group = Group((1, Indent((opening, inner)), closing, 1))
 
     def build(parens: n.Parens) -> cst.BaseExpression:
-        afters = _afters(gaps, inner)
+        afters = afters_of(gaps, inner)
         args = [
             n.argument(value.build(n.UNENCLOSED), keyword, after)
             for (keyword, _), value, after in zip(pairs, values, afters, strict=True)
@@ -233,7 +198,7 @@ def _call(expr: s.Call, context: Context, breaks: bool) -> Draft:
         args[-1] = n.argument(args[-1].value, pairs[-1][0], afters[-1], whitespace(closing))
         return n.call(func.build(n.UNENCLOSED), args, parens, whitespace(opening))
 
-    return Draft((*func.parts, _bracket(group, context)), build)
+    return Draft((*func.parts, bracket(group, context)), build)
 
 
 def _subscript(expr: s.Subscript, context: Context, breaks: bool) -> Draft:
@@ -246,13 +211,13 @@ def _subscript(expr: s.Subscript, context: Context, breaks: bool) -> Draft:
     group = Group((1, Indent((opening, inner)), closing, 1))
 
     def build(parens: n.Parens) -> cst.BaseExpression:
-        afters = _afters(gaps, inner) if gaps else [None]
+        afters = afters_of(gaps, inner) if gaps else [None]
         indices = [n.index(make(), after) for (_, make), after in zip(drafts, afters, strict=True)]
         return n.subscript(
             value.build(n.UNENCLOSED), indices, parens, whitespace(opening), whitespace(closing)
         )
 
-    return Draft((*value.parts, _bracket(group, context)), build)
+    return Draft((*value.parts, bracket(group, context)), build)
 
 
 def _index(index: s.Expr | s.Slice) -> tuple[Draft, Callable[[], cst.BaseExpression | cst.Slice]]:
@@ -271,8 +236,8 @@ def _index(index: s.Expr | s.Slice) -> tuple[Draft, Callable[[], cst.BaseExpress
         parts += [gap if upper else 0, 1, gap, *step.parts]
 
     def build() -> cst.Slice:
-        nodes = [bound and bound.build(n.UNENCLOSED) for bound in bounds]
-        return n.slice_(*nodes, gap)
+        first, second, third = (bound and bound.build(n.UNENCLOSED) for bound in bounds)
+        return n.slice_(first, second, third, gap)
 
     return Draft(tuple(parts), lambda _: n.literal("...")), build
 
@@ -313,25 +278,25 @@ def _binary(expr: s.Binary, context: Context) -> Draft:
 
 def _flatten(
     expr: s.Binary, context: Context
-) -> tuple[list[Draft | _Operator], Callable[[n.Parens], cst.BaseExpression]]:
+) -> tuple[Sequence[Draft | _Operator], Callable[[n.Parens], cst.BaseExpression]]:
     """Operands and operators in reading order, parenthesised operands left whole."""
     level = BINARY_LEVELS[expr.op]
-    sides: list[list[Draft | _Operator]] = []
+    sides: list[Sequence[Draft | _Operator]] = []
     builders: list[Callable[[n.Parens], cst.BaseExpression]] = []
     for side, minimum in zip((expr.left, expr.right), p.OPERAND_LEVELS[expr.op], strict=True):
         if isinstance(side, s.Binary) and not p.enclosed(side, minimum):
-            terms, build = _flatten(side, context)
+            terms, make = _flatten(side, context)
         else:
             operand = draft(side, minimum, context)
-            terms, build = [operand], operand.build
+            terms, make = (operand,), operand.build
         sides.append(terms)
-        builders.append(build)
+        builders.append(make)
     hugs = expr.op == "**" and p.hugs(expr)
     before = Break(0 if hugs else 1)
     operator = _Operator(max(level, DISJUNCTION + 1), len(expr.op), before, hugs)
 
     def build(parens: n.Parens) -> cst.BaseExpression:
-        left, right = (make(n.UNENCLOSED) for make in builders)
+        left, right = (side(n.UNENCLOSED) for side in builders)
         has_space = context.expanded if isinstance(context, Group) else before.indent >= 0
         after = n.SPACE if has_space or not hugs else n.NOTHING
         return n.binary(expr.op, left, right, parens, whitespace(before), after)
@@ -339,7 +304,7 @@ def _flatten(
     return [*sides[0], operator, *sides[1]], build
 
 
-def _slice_terms(terms: list[Draft | _Operator], context: Context) -> tuple[Layout, ...]:
+def _slice_terms(terms: Sequence[Draft | _Operator], context: Context) -> tuple[Layout, ...]:
     """Breaks before the loosest operators; what stands between them breaks on its own."""
     if len(terms) == 1:
         only = terms[0]
@@ -434,12 +399,12 @@ def _lambda_body(body: s.Expr, context: Context) -> Draft:
 def lambda_value(expr: s.Lambda) -> Draft:
     """A lambda assigned or returned: its body gets parentheses before the lambda itself does."""
     group = Group()
-    return _wrapped(_lambda(expr, "bracketed", body_first=True), group)
+    return wrapped(_lambda(expr, "bracketed", body_first=True), group)
 
 
 def parenthesized_if_broken(expr: s.Expr) -> Draft:
     """An expression that stands in parentheses if it does not fit on the line."""
-    return _wrapped(draft(expr, EXPRESSION, "bracketed"), Group())
+    return wrapped(draft(expr, EXPRESSION, "bracketed"), Group())
 
 
 def optionally_parenthesized(expr: s.Expr, wraps: bool = False) -> Draft:
@@ -448,28 +413,7 @@ def optionally_parenthesized(expr: s.Expr, wraps: bool = False) -> Draft:
     With `wraps`, only if it does fit in them.
     """
     group = Group(wraps=wraps)
-    return _wrapped(draft(expr, EXPRESSION, group), group)
-
-
-def _wrapped(inner: Draft, group: Group) -> Draft:
-    opening, closing = Break(), Break()
-    group.parts = (
-        Only((1,), group),
-        Indent((Only((opening,), group), *inner.parts), when=group),
-        Only((closing, 1), group),
-    )
-    return Draft((group,), optional_parens(inner, opening, closing, lambda: group.expanded))
-
-
-def optional_parens(
-    inner: Draft, opening: Break, closing: Break, shown: Callable[[], bool]
-) -> Callable[[n.Parens], cst.BaseExpression]:
-    def build(_: n.Parens) -> cst.BaseExpression:
-        if not shown():
-            return inner.build(n.UNENCLOSED)
-        return inner.build(n.parentheses(whitespace(opening), whitespace(closing)))
-
-    return build
+    return wrapped(draft(expr, EXPRESSION, group), group)
 
 
 _RULES: dict[type, Callable[..., Draft]] = {

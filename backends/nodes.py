@@ -8,6 +8,7 @@ whitespace at the places where a line may break; parentheses arrive as `parens`.
 from __future__ import annotations
 
 from functools import lru_cache
+from keyword import iskeyword
 from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
@@ -105,6 +106,13 @@ def parentheses(opening: Space, closing: Space) -> Parens:
 
 @lru_cache(maxsize=4096)
 def name(text: str) -> cst.Name:
+    """An identifier.
+
+    Raises:
+        ValueError: the text is no identifier.
+    """
+    if not text.isidentifier() or iskeyword(text):
+        raise ValueError(f"{text!r} is not a Python identifier")
     return cst.Name(text)
 
 
@@ -167,7 +175,7 @@ def _comma(after: Space | None) -> cst.Comma | cst.MaybeSentinel:
 def argument(
     value: cst.BaseExpression, keyword: str = "", after: Space | None = None, end: Space = NOTHING
 ) -> cst.Arg:
-    """One argument; `after` follows its comma (none of its own if None), `end` the whole argument."""
+    """One argument; `after` follows its comma, if it needs its own, `end` the whole argument."""
     comma = _comma(after)
     if keyword:
         return cst.Arg(value, name(keyword), EQUAL, comma, "", NOTHING, end)
@@ -261,7 +269,7 @@ def slice_(
 
 
 def index(node: cst.BaseExpression | cst.Slice, after: Space | None = None) -> cst.SubscriptElement:
-    """One index of a subscript; `after` follows its comma (none of its own if None)."""
+    """One index of a subscript; `after` follows its comma, if it needs its own."""
     comma = _comma(after)
     part = node if isinstance(node, cst.Slice) else cst.Index(node)
     return cst.SubscriptElement(part, comma)
@@ -284,7 +292,7 @@ def subscript(
 
 
 def element(value: cst.BaseExpression, after: Space | None = None) -> cst.Element:
-    """One item of a tuple or list; `after` follows its comma (none of its own if None)."""
+    """One item of a tuple or list; `after` follows its comma, if it needs its own."""
     comma = _comma(after)
     return cst.Element(value, comma)
 
@@ -312,7 +320,7 @@ def lambda_(
 def parameter(
     text: str, annotation: cst.BaseExpression | None, after: Space | None = None
 ) -> cst.Param:
-    """A parameter of a function; `after` follows its comma (none of its own if None)."""
+    """A parameter of a function; `after` follows its comma, if it needs its own."""
     comma = _comma(after)
     if annotation is None:
         return cst.Param(name(text), comma=comma, whitespace_after_param=NOTHING)

@@ -111,7 +111,7 @@ def unary_operand_level(operand: s.Expr) -> int | None:
 
 def value_level(value: s.Expr) -> int:
     """The level needed before `.`: a decimal number is set apart, `(1.5).real`."""
-    if type(value) is s.Literal and value.text[0] in "0123456789.":
+    if type(value) is s.Literal and value.text[:1] in tuple("0123456789."):
         return PRIMARY + (value.text != "..." and value.text[:2].lower() not in ("0x", "0o", "0b"))
     return PRIMARY
 
@@ -154,7 +154,7 @@ def _simple_bound(bound: s.Expr | None) -> bool:
 
 
 def width(expr: s.Expr) -> int:
-    """The columns `expr` takes on one line, its own inner parentheses included.
+    """The columns `expr` takes on one line as an argument: a tuple with its parentheses.
 
     Raises:
         ValueError: an operator is not one of Python's.
@@ -168,7 +168,7 @@ def width_within(expr: s.Expr, minimum: int) -> int:
     if kind is s.Name:
         return len(expr.id)  # pyright: ignore[reportAttributeAccessIssue]
     columns = _WIDTHS[kind](expr)
-    if level(expr) < minimum and not (kind is s.Tuple):
+    if level(expr) < minimum and kind is not s.Tuple:
         return columns + 2
     if kind is s.Tuple and minimum == BARE and len(expr.items) > 1:  # pyright: ignore[reportAttributeAccessIssue]
         return columns - 2

@@ -8,17 +8,14 @@ from backends import nodes as n
 from backends import precedence as p
 from backends import surface as s
 from backends.breaking import Alternatives, Break, Group, Indent, choose
+from backends.draft import Draft, optional_parens, sequence, whitespace
 from backends.layout import (
-    Draft,
     bare_tuple,
     draft,
     fluent,
     lambda_value,
-    optional_parens,
     optionally_parenthesized,
     parenthesized_if_broken,
-    sequence,
-    whitespace,
 )
 from backends.precedence import BARE, BINARY_LEVELS, DISJUNCTION, EXPRESSION, PRIMARY
 
@@ -55,10 +52,7 @@ def broken_assignment(
     A target with brackets of its own breaks only if the value in parentheses does not fit.
     """
     left = draft(target, BARE, "bare")
-    if not isinstance(target, s.Tuple | s.List | s.Subscript):
-        right = _returned(value)
-        choose((*left.parts, operator, *right.parts), indent)
-    elif not _fits_best(value):
+    if not isinstance(target, s.Tuple | s.List | s.Subscript) or not _fits_best(value):
         right = _returned(value)
         choose((*left.parts, operator, *right.parts), indent)
     else:

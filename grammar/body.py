@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from grammar import guards, ranges
-from grammar.ops.expression import Expression, parse
+from grammar import ranges
+from grammar.ops.expression import Apply, Literal, Operand, Typed, elaborate, parse
 from grammar.program import Attribute, Statement, Value
 from grammar.ranges import Range
 from grammar.source import Source
@@ -107,38 +108,44 @@ class Body:
         instance = made.instance
         for k, domain in made.domains:
             if not domain.satisfied(known[operands[k].id], instance.operands[k], instance):
-                operands[k] = self.guard(domain.guards, operands[k], instance)
+                operands[k] = self.guard(domain.guards, operands[k])
         index = attribute if isinstance(attribute, int) else 0
         result = made.rule(tuple([known[v.id] for v in operands]), instance, index)
         if not ranges.fits(instance.result, result):
             for k, operand in enumerate(operands):
-                operands[k] = self.tame(operand, instance)
+                operands[k] = self.tame(operand)
             for k, domain in made.domains:
                 if not domain.satisfied(known[operands[k].id], instance.operands[k], instance):
-                    operands[k] = self.guard(domain.guards, operands[k], instance)
+                    operands[k] = self.guard(domain.guards, operands[k])
             result = made.rule(tuple([known[v.id] for v in operands]), instance, index)
         return self.emit(made.op.name, tuple(operands), instance.result, result, attribute)
 
-    def guard(self, guards: tuple[str, ...], value: Value, instance: object = None) -> Value:
+    def guard(self, guards: tuple[str, ...], value: Value) -> Value:
         """One of the guards, expressions over `a`, applied to a value."""
+        assert not isinstance(value.type, Array)
         text = guards[self.source.below(len(guards))] if len(guards) > 1 else guards[0]
-        return self.expression(parse(text), value)
+        return self.typed(_elaborated(text, value.type), value)
 
-    def tame(self, value: Value, instance: object = None) -> Value:
+    def tame(self, value: Value) -> Value:
         """The value brought into the small range in which every op's result fits."""
         assert not isinstance(value.type, Array)
-        if guards.is_tame(value.type, self.ranges[value.id]):
+        if ranges.is_tame(value.type, self.ranges[value.id]):
             return value
-        return self.guard(guards.tame(value.type, self.ranges[value.id]), value)
+        return self.guard(ranges.tame(value.type), value)
 
-    def expression(self, tree: Expression, a: Value) -> Value:
-        """Emit an expression in the op vocabulary over the operand `a`; numbers take its scalar."""
-        if isinstance(tree, str):
-            return a
-        if isinstance(tree, (int, float)):
-            scalar = a.type if isinstance(a.type, Scalar) else getattr(a.type, "scalar")
-            return self.constant(scalar, float(tree) if scalar.kind == "float" else int(tree))
-        name, *arguments = tree
-        operands = [self.expression(argument, a) for argument in arguments]
-        made = entry(name, tuple(operand.type for operand in operands))
-        return self.apply(made, operands)
+    def typed(self, tree: Typed, a: Value) -> Value:
+        """Emit a typed expression over the operand `a`."""
+        match tree:
+            case Operand():
+                return a
+            case Literal(value, type_):
+                return self.constant(type_, value)
+            case Apply(name, attribute, arguments):
+                operands = [self.typed(argument, a) for argument in arguments]
+                types = tuple([argument.type for argument in arguments])
+                return self.apply(entry(name, types, tree.type), operands, attribute)
+
+
+@lru_cache(maxsize=4096)
+def _elaborated(text: str, type_: Element) -> Typed:
+    return elaborate(parse(text), {"a": type_}, type_)

@@ -16,7 +16,7 @@ from typing import Any
 
 from grammar.program import Attribute, Program, Region, Statement, Terminator, Unit, UnitKind, Value
 from grammar.structural import op_table
-from grammar.types import I32, Array, Matrix, Scalar, Type, Vector, scalar_of
+from grammar.types import BOOL, I32, Array, Element, Matrix, Scalar, Type, Vector, scalar_of
 
 Yielded = Terminator | Value | Sequence[Value] | None
 
@@ -111,17 +111,22 @@ class Builder:
             literal = float(literal)
         return self.emit("const", (), (type_,), literal)[0]
 
-    def zero(self, type_: Type) -> Value:
-        """Zero (false) of any element type."""
-        scalar = scalar_of(type_)
-        number = self.const(scalar, False if scalar.kind == "bool" else 0)
+    def fill(self, type_: Element, literal: bool | int | float) -> Value:
+        """An element all of whose components are one literal."""
+        number = self.const(scalar_of(type_), literal)
         match type_:
             case Scalar():
                 return number
-            case Vector() | Matrix():
-                return self.op("fill", number, result=type_)
-            case Array():
-                return self.emit("zeros", (), (type_,))[0]
+            case Vector():
+                return self.op("splat", number, result=type_)
+            case Matrix():
+                return self.op("matrix_splat", number, result=type_)
+
+    def zero(self, type_: Type) -> Value:
+        """Zero (false) of any element type, or a new array of zeros."""
+        if isinstance(type_, Array):
+            return self.zeros(type_)
+        return self.fill(type_, False if type_ == BOOL else 0)
 
     # Memory ---------------------------------------------------------------------------------
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from grammar import guards, ranges
 from grammar.body import Body, Loop
-from grammar.draw import NEVER, anchor, bring, condition, literal, operand
+from grammar.draw import NEVER, anchor, bring, call, condition, literal, operand, operation
 from grammar.memory import atomic, load, store
-from grammar.draw import call, operation
 from grammar.program import Region, Statement, Terminator, Value
 from grammar.ranges import Range
 from grammar.source import Source
-from grammar.tables import entry, has_typing
+from grammar.tables import entry
 from grammar.types import BOOL, I32, Array, Element, Scalar, scalar_of
 
 

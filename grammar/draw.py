@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from grammar import guards, ranges
-from grammar.body import Body, Loop, Signature
-from grammar.program import Region, Statement, Terminator, Value
+from grammar.body import Body, Signature
+from grammar.program import Value
 from grammar.ranges import Range
-from grammar.source import Source
-from grammar.tables import entry, has_typing
+from grammar.tables import entry
 from grammar.types import BOOL, I32, Array, Element, Scalar
 
 NEVER = 4096
@@ -38,7 +37,8 @@ def leaf(body: Body, type_: Element) -> Value:
         return literal(body, type_)
     makers = body.tables.makers[type_]
     made = makers[body.source.below(len(makers))]
-    return body.apply(made, [operand(body, scalar) for scalar in made.instance.operands])
+    attribute = body.source.below(made.attributes) if made.attributes else None
+    return body.apply(made, [operand(body, scalar) for scalar in made.instance.operands], attribute)
 
 
 def operand(body: Body, type_: Element, other: Value | None = None) -> Value:
@@ -139,7 +139,7 @@ def index_below(body: Body, extent: int, prefer: Value | None = None) -> Value:
 def within(body: Body, value: Value, extent: int, how: int) -> Value:
     """An i32 brought into [0, extent) by clamping, or by masking where the extent allows."""
     low, high = body.ranges[value.id][:2]
-    if 0 <= low and high < extent:
+    if low >= 0 and high < extent:
         return value
     if how == 1 and extent & (extent - 1) == 0:
         mask = body.constant(I32, extent - 1)

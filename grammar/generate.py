@@ -8,11 +8,11 @@ from grammar import guards, ranges
 from grammar.body import Body, Signature
 from grammar.config import Grammar
 from grammar.control import latest, statements
-from grammar.draw import anchor, bring, operand
-from grammar.memory import Memory, emit_load, new_input, new_output, read, write
+from grammar.draw import anchor
+from grammar.memory import Memory, new_input, new_output, read, write
 from grammar.passes.canonical import canonical
-from grammar.passes.dce import dce
-from grammar.program import Program, Region, Statement, Terminator, Unit, Value
+from grammar.passes.dce import drop_unused_parameters, eliminate_dead, eliminate_dead_code
+from grammar.program import Program, Region, Terminator, Unit, Value
 from grammar.source import RandomSource, Source
 from grammar.tables import Tables, entry, tables
 from grammar.types import BOOL, I32, Array, Element, Scalar
@@ -21,7 +21,7 @@ from grammar.types import BOOL, I32, Array, Element, Scalar
 def draw_program(source: Source, grammar: Grammar) -> Program:
     """Draw one program of the grammar from the source."""
     found = tables(grammar)
-    return canonical(dce(SHAPES[grammar.shape](source, found)))
+    return canonical(eliminate_dead_code(SHAPES[grammar.shape](source, found)))
 
 
 def program_at(grammar: Grammar, seed: int, index: int) -> Program:
@@ -115,9 +115,8 @@ def kernel(
     statements(body, *grammar.statements)
     _final_stores(body, memory)
     params = (*indices, *memory.inputs, *scalars, *memory.outputs, *memory.sums)
-    return drop_unused(
-        Unit("kernel", Region(params, tuple(body.statements), Terminator("yield")), (), grid)
-    )
+    region = Region(params, tuple(body.statements), Terminator("yield"))
+    return drop_unused_parameters(eliminate_dead(Unit("kernel", region, (), grid)))
 
 
 def _final_stores(body: Body, memory: Memory) -> None:
@@ -154,12 +153,6 @@ def _gathered_up(body: Body, type_: Element) -> Value:
             name = "add"
         value = body.apply(entry(name, (type_, type_)), [value, other])
     return value
-
-
-def drop_unused(unit: Unit) -> Unit:
-    from grammar.passes.dce import drop_unused_parameters
-
-    return drop_unused_parameters(unit)
 
 
 SHAPES: dict[str, Callable[[Source, Tables], Program]] = {"kernel": single_kernel}

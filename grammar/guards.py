@@ -5,17 +5,17 @@ Guards are expressions in the op vocabulary over the operand `a`, simplest first
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from grammar import ranges
 from grammar.ranges import ZERO, Range
-from grammar.types import Element, Scalar, int_limits, scalar_of
+from grammar.types import Element, Scalar, Vector, int_limits, scalar_of
 
 INPUT_EXPONENT = 2
 """Float inputs lie in [-4, 4]."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def inputs(type_: Element) -> Range:
     """The range of a program's inputs, by type: what callers promise, and the generator assumes.
 
@@ -33,16 +33,6 @@ def inputs(type_: Element) -> Range:
             return (0, 1)
 
 
-def is_tame(type_: Element, known: Range) -> bool:
-    """Whether a value is small enough that every op's result fits."""
-    return ranges.is_tame(type_, known)
-
-
-def tame(type_: Element, known: Range) -> tuple[str, ...]:
-    """Guards that make a value of any size tame."""
-    return ranges.tame(type_, known)
-
-
 @lru_cache(maxsize=4096)
 def bring(type_: Element, known: Range, into: Range) -> tuple[str, ...]:
     """Guards that bring a value into a range, which for floats is a symmetric one."""
@@ -51,16 +41,11 @@ def bring(type_: Element, known: Range, into: Range) -> tuple[str, ...]:
         return (f"clamp(a, {low}, {high})",)
     exponent = into[1]
     if not isinstance(type_, Scalar):
-        return (_scaled(type_, known[1] - exponent),)
+        scale = "scale" if isinstance(type_, Vector) else "matrix_scale"
+        return (f"{scale}({_power(exponent - known[1])}, a)",)
     limit = _power(exponent)
     choices = (f"clamp(a, -{limit}, {limit})",)
     return (*choices, "tanh(a)", "sin(a)") if exponent >= 0 else choices
-
-
-def _scaled(type_: Element, halvings: int) -> str:
-    """A vector or matrix times a power of two."""
-    factor = _power(-halvings)
-    return f"scale({factor}, a)"
 
 
 def _power(exponent: int) -> str:

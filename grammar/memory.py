@@ -190,7 +190,9 @@ def atomic(body: Body) -> None:
         both = found + slots
         array = both[below(len(both))]
     elif len(memory.sums) < 2:
-        array = body.new(Array(scalar, ((1,), memory.grid[:1])[below(3) == 2]), guards.inputs(scalar))
+        array = body.new(
+            Array(scalar, ((1,), memory.grid[:1])[below(3) == 2]), guards.inputs(scalar)
+        )
         memory.sums[array] = ATOMICS[max(0, below(6) - 2)]
     else:
         array = next(iter(memory.sums))

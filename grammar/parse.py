@@ -9,9 +9,9 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from typing import NamedTuple, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
-from grammar.program import Attribute, Program, Region, Statement, Terminator, Unit, Value
+from grammar.program import Attribute, Program, Region, Statement, Terminator, Unit, UnitKind, Value
 from grammar.structural import STRUCTURAL, op_kind, op_names
 from grammar.text import HEADER
 from grammar.types import I32, Type, parse_type
@@ -52,8 +52,14 @@ _LITERALS: dict[str, bool | float] = {
     "-inf": -math.inf,
     "nan": math.nan,
 }
-_ENDS = ("yield", "break", "continue", "return")
-_KINDS = ("function", "kernel", "program")
+TerminatorKind = Literal["yield", "break", "continue", "return"]
+_ENDS: dict[str, TerminatorKind] = {
+    "yield": "yield",
+    "break": "break",
+    "continue": "continue",
+    "return": "return",
+}
+_KINDS: dict[str, UnitKind] = {"function": "function", "kernel": "kernel", "program": "program"}
 _WORD_OF = {"value": "a value such as %0", "unit": "a unit such as @0", "word": "a word"}
 
 
@@ -201,10 +207,10 @@ class _Parser:
         """Statements up to a terminator and the closing brace."""
         self.expect("{")
         body: list[Statement] = []
-        while self.tokens[self.at].text not in _ENDS:
+        while (kind := _ENDS.get(self.tokens[self.at].text)) is None:
             body.append(self.statement())
-        kind = self.take("word").text
-        end = Terminator(kind, self.uses())  # type: ignore[arg-type]
+        self.at += 1
+        end = Terminator(kind, self.uses())
         self.expect("}")
         return Region(params, tuple(body), end)
 
@@ -244,9 +250,10 @@ class _Parser:
 
     def unit(self, number: int) -> Unit:
         token = self.take("word")
-        kind = token.text
-        if kind not in _KINDS:
-            self.fail(token, f"unknown unit {kind!r}; the nearest is {nearest(kind, _KINDS)!r}")
+        kind = _KINDS.get(token.text)
+        if kind is None:
+            near = nearest(token.text, tuple(_KINDS))
+            self.fail(token, f"unknown unit {token.text!r}; the nearest is {near!r}")
         named = self.take("unit")
         if int(named.text[1:]) != number:
             self.fail(named, f"this unit has number @{number}, not {named.text}")
@@ -263,7 +270,7 @@ class _Parser:
             results.append(self.type())
             while self.accept(","):
                 results.append(self.type())
-        return Unit(kind, self.region(params), tuple(results), grid)  # type: ignore[arg-type]
+        return Unit(kind, self.region(params), tuple(results), grid)
 
     def program(self) -> Program:
         for word in HEADER.split():

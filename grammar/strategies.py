@@ -38,7 +38,7 @@ class DrawSource:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        return self._draw(_spanned(construct, self, args, kwargs))
+        return self._draw(_spanned(construct, args, kwargs))
 
 
 @lru_cache(maxsize=4096)
@@ -50,11 +50,10 @@ def _integers(n: int) -> st.SearchStrategy[int]:
 def _spanned(
     draw: st.DrawFn,
     construct: Callable[..., T],
-    source: DrawSource,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> T:
-    return construct(source, *args, **kwargs)
+    return construct(DrawSource(draw), *args, **kwargs)
 
 
 @st.composite

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Generic, TypeVar
 
 from grammar import ranges
@@ -58,7 +58,7 @@ class Entry:
     attributes: int
 
 
-@lru_cache(maxsize=None)
+@cache
 def entry(name: str, operands: tuple[Element, ...], result: Element | None = None) -> Entry:
     """The entry of an op at the typing with these operand types (and result, where several)."""
     op = OPS[name]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grammar.program import Program, Region, Statement, Terminator, Unit, Value
-from grammar.structural import ATOMICS, Place, effect_of, listed, op_table, types_of
+from grammar.structural import ATOMICS, effect_of, op_table
+from grammar.structural_checks import Place, listed, types_of
 from grammar.text import print_statement, print_terminator
 from grammar.types import I32, Array, Type
 

@@ -34,9 +34,7 @@ def stream(
     found = find_grammar(grammar) if isinstance(grammar, str) else grammar
     language = find_backend(backend)
     wanted = find_levels(language, levels)
-    return service.stream(
-        found, backend, seed=seed, start=start, count=count, levels=wanted
-    )
+    return service.stream(found, backend, seed=seed, start=start, count=count, levels=wanted)
 
 
 def sample(

@@ -83,5 +83,7 @@ def _pair(source: str, captured: Capture, direction: Direction) -> Pair:
             missing[artifact.level] = artifact.reason
         else:
             before = texts.get(artifact.level)
-            texts[artifact.level] = artifact.text if before is None else f"{before}\n{artifact.text}"
+            texts[artifact.level] = (
+                artifact.text if before is None else f"{before}\n{artifact.text}"
+            )
     return Pair(source, direction, texts, missing, captured.cost.get(direction, {}))

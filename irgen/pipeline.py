@@ -45,9 +45,7 @@ class SynthesisPipeline:
             category = min(GRAMMARS, key=lambda name: self._next[name])
         grammar = find_grammar(category)
         index = self._next[category]
-        (record,) = service.stream(
-            grammar, self.backend.name, seed=self.seed, start=index, count=1
-        )
+        (record,) = service.stream(grammar, self.backend.name, seed=self.seed, start=index, count=1)
         self._next[category] = index + 1
         self._pairs += 1
         self._sizes += record.statements

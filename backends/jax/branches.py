@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from backends import surface as s
 from backends.cst import width
 from backends.jax.frame import Body
@@ -77,7 +75,7 @@ def _cond(body: Body, statement: Statement) -> None:
         build = lambda: choice(body, values[0], False, values[1], values[2])  # noqa: E731
         body.define(results[0], body.settle_wide(values, build, body.room), statement)
         return
-    returned = [closing(block, side) for block, side in zip(blocks, sides, strict=True)]
+    returned = [block.closing(side) for block, side in zip(blocks, sides, strict=True)]
     functions: list[s.Expr] = []
     short = not any(block.lines for block in blocks) and sum(map(width, returned)) < 32
     if short:
@@ -105,11 +103,3 @@ def names_of_sides(body: Body, value: Value) -> tuple[str, str]:
                 writer.closures.update(names)
                 return names
     raise AssertionError("a thousand nested branches")
-
-
-def closing(body: Body, values: Sequence[Value]) -> s.Expr:
-    """What a nested function returns: the values with their dtypes."""
-    for value in values:
-        if len(values) > 1 and value.id in body.pending and width(body.writer.env[value.id]) > 30:
-            body.settle(value)
-    return together([body.typed(value) for value in values])

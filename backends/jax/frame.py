@@ -217,7 +217,7 @@ class Body:
             name = s.Name(writer.fresh(value.type))
         writer.env[value.id] = name
         writer.owners[name.id] = value.id
-        if isinstance(expr, s.Binary) and expr.left == name and expr.op in _AUGMENTED:
+        if isinstance(expr, s.Binary) and expr.left == name and expr.op in AUGMENTED:
             self.add(s.AugAssign(name, expr.op, expr.right))
         else:
             self.assign(name, expr)
@@ -260,6 +260,18 @@ class Body:
             writer.owners[name.id] = value.id
         return name
 
+    def settle_long(self, values: Sequence[Value]) -> None:
+        """Name those of several values that take long expressions."""
+        for value in values:
+            if len(values) > 1 and value.id in self.pending and width(self.writer.env[value.id]) > 30:
+                self.settle(value)
+
+    def closing(self, values: Sequence[Value]) -> s.Expr:
+        """What a function returns: the values with their dtypes, several as a tuple."""
+        self.settle_long(values)
+        items = tuple([self.typed(value) for value in values])
+        return items[0] if len(items) == 1 else s.Tuple(items)
+
     def finish(self, value: s.Expr | None) -> tuple[s.Stmt, ...]:
         """The block, closed by `return value`."""
         return (*self.lines, s.Return(value))
@@ -276,4 +288,4 @@ class Body:
             writer.env[value.id] = strong(scalar, plain)
 
 
-_AUGMENTED = frozenset({"+", "-", "*", "/"})
+AUGMENTED = frozenset({"+", "-", "*", "/"})

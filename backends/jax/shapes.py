@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from backends import surface as s
 from backends.jax.frame import Body, Writer
-from backends.jax.spell import Operand, dtype, integer, jnp
+from backends.jax.spell import dtype, integer, jnp
 from grammar.program import Unit, Value
 from grammar.types import Array, Type, element_shape
 
@@ -38,14 +38,6 @@ def parameter_shape(writer: Writer, mask: int, type_: Type) -> s.Expr:
     lead = shapes[0] if len(shapes) == 1 else s.Call(jnp("broadcast_shapes"), tuple(shapes))
     last = trailing(type_)
     return s.Binary("+", lead, s.Tuple(tuple(map(integer, last)))) if last else lead
-
-
-def broadcast(body: Body, value: Value, mask: int, found: Operand) -> Operand:
-    """An operand with the lane axes of a mask."""
-    writer = body.writer
-    if mask == writer.mask(value) or writer.spread is None:
-        return found
-    return Operand(_spread(body, value, mask), found.scalar)
 
 
 def spread_out(body: Body, value: Value, mask: int) -> s.Expr:

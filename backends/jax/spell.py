@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,12 +11,15 @@ from functools import lru_cache
 import numpy as np
 
 from backends import surface as s
-from grammar.ops import OPS
-from grammar.types import BOOL, I32, Array, Element, Matrix, Scalar, Type, Vector, int_limits
+from backends.template import OPERANDS, parse_template
+from grammar.ops import OPS, Instance
+from grammar.program import Attribute
+from grammar.types import BOOL, I32, Array, Element, Scalar, Type, Vector, int_limits
 
 JNP = s.Name("jnp")
 LAX = s.Name("lax")
 TRUE = s.Literal("True")
+I32_TYPE = s.Attribute(JNP, "int32")
 
 
 @lru_cache(maxsize=None)
@@ -96,44 +99,41 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """One spelling of an op. `occurs` counts how often each operand stands in it; `equal` says
-    that its operands need equal lane axes, `lax` that it names `lax`."""
+    """One spelling of an op. `uses` counts how often each operand stands in it; `modules` are those
+    of `jax` and `lax` that it names."""
 
     tree: s.Expr
-    occurs: tuple[int, ...]
-    equal: bool
-    lax: bool
+    uses: tuple[int, ...]
+    modules: tuple[str, ...]
 
 
-LETTERS = "abcdefghijklmnop"
+_INTEGERS = re.compile(r"\b[ijn]\b")
 
 
-@lru_cache(maxsize=None)
-def spellings(op: str, operands: tuple[Element, ...], result: Element, lane: bool) -> tuple[Spelling, ...]:
-    """The spellings of a typing, simplest first; `lane` where no value has lane axes."""
-    row = OPS[op]
-    elements = (*operands, result)
-    kinds = ("jax",)
-    if any(isinstance(element, Matrix) for element in elements):
-        kinds = ("jax_matrix", "jax")
-    elif any(isinstance(element, Vector) for element in elements):
-        kinds = ("jax_vector", "jax")
-    texts = next((row.spell[kind] for kind in kinds if kind in row.spell), ())
-    if lane and "jax_lane" in row.spell:
-        lanes = row.spell["jax_lane"]
-        texts = (*lanes, *(text for text in texts if text not in lanes))
-    return tuple([_spelling(text, len(operands)) for text in texts])
+@lru_cache(maxsize=1 << 14)
+def spellings(
+    op: str, operands: tuple[Element, ...], result: Element, attribute: Attribute, lane: bool
+) -> tuple[Spelling, ...]:
+    """The spellings of a row at a typing, simplest first; `lane` where no value has lane axes."""
+    integers: dict[str, str] = {}
+    sized = [type_ for type_ in (*operands, result) if not isinstance(type_, Scalar)]
+    if sized:
+        first = sized[0]
+        columns = first.size if isinstance(first, Vector) else first.columns
+        integers["n"] = str(columns)
+        if isinstance(attribute, int):
+            row, column = divmod(attribute, columns) if op == "element" else (attribute, 0)
+            integers |= {"i": str(row), "j": str(column)}
+    texts = OPS[op].spellings(Instance(operands, result), "jax", lane=lane)
+    return tuple([template(_INTEGERS.sub(lambda m: integers[m[0]], text)) for text in texts])
 
 
-@lru_cache(maxsize=None)
-def _spelling(text: str, arity: int) -> Spelling:
-    tree = parse(text)
-    counts = dict.fromkeys(LETTERS[:arity], 0)
-    for node in ast.walk(ast.parse(text, mode="eval")):
-        if isinstance(node, ast.Name) and node.id in counts:
-            counts[node.id] += 1
-    equal = any(part in text for part in (".at[", "stack([", "stack((", "concatenate", "select("))
-    return Spelling(tree, tuple(counts.values()), equal, "lax." in text)
+@lru_cache(maxsize=1 << 12)
+def template(text: str) -> Spelling:
+    """A spelling from its text."""
+    parsed = parse_template(text)
+    modules = tuple([module for module in ("jax", "lax") if f"{module}." in text])
+    return Spelling(parsed.expr, parsed.uses, modules)
 
 
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "**", "@", "&", "|", "^", "<<", ">>"})
@@ -158,7 +158,6 @@ class Filling:
 
     operands: dict[str, Operand]
     types: dict[str, Scalar]
-    attribute: int
     strict: bool
 
 
@@ -166,15 +165,13 @@ def fill(
     spelling: Spelling,
     operands: Sequence[Operand],
     result: Scalar,
-    attribute: object = None,
     strict: bool = False,
 ) -> s.Expr:
     """The spelling over its operands. `strict` gives every literal its type."""
     first = operands[0].scalar if operands else result
     holes = Filling(
-        dict(zip(LETTERS, operands, strict=False)),
+        dict(zip(OPERANDS, operands, strict=False)),
         {"T": first, "S": result, "R": result},
-        attribute if isinstance(attribute, int) else 0,
         strict,
     )
     return _fill(spelling.tree, holes, False)
@@ -220,7 +217,7 @@ def _fill(node: s.Expr | s.Slice, holes: Filling, weak: bool) -> s.Expr:
             scalar = holes.types.get(name)
             if scalar is not None:
                 return dtype(scalar)
-            return integer(holes.attribute) if name == "n" else node
+            return node
         case s.Call(func=s.Name(id=name), args=(literal,)) if name in holes.types:
             scalar = holes.types[name]
             value = _value(literal)
@@ -287,53 +284,3 @@ def element_scalar(type_: Type) -> Scalar:
     while isinstance(type_, Array):
         type_ = type_.element
     return type_ if isinstance(type_, Scalar) else type_.scalar
-
-
-_OPERATORS: dict[type[ast.AST], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
-    ast.Pow: "**", ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
-    ast.LShift: "<<", ast.RShift: ">>", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
-    ast.Eq: "==", ast.NotEq: "!=", ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not",
-}
-
-
-def parse(text: str) -> s.Expr:
-    return _convert(ast.parse(text, mode="eval").body)
-
-
-def _convert(node: ast.expr) -> s.Expr:
-    match node:
-        case ast.Name(id=name):
-            return s.Name(name)
-        case ast.Constant(value=value):
-            return s.Literal("..." if value is ... else f'"{value}"' if isinstance(value, str) else repr(value))
-        case ast.Attribute(value=value, attr=attr):
-            return s.Attribute(_convert(value), attr)
-        case ast.UnaryOp(op=op, operand=operand):
-            return s.Unary(_OPERATORS[type(op)], _convert(operand))
-        case ast.BinOp(op=op, left=left, right=right):
-            return s.Binary(_OPERATORS[type(op)], _convert(left), _convert(right))
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return s.Binary(_OPERATORS[type(op)], _convert(left), _convert(right))
-        case ast.Call(func=func, args=args, keywords=keywords):
-            return s.Call(
-                _convert(func),
-                tuple([_convert(arg) for arg in args]),
-                tuple([(k.arg or "", _convert(k.value)) for k in keywords]),
-            )
-        case ast.Subscript(value=value, slice=index):
-            parts = index.elts if isinstance(index, ast.Tuple) else [index]
-            return s.Subscript(_convert(value), tuple([_slice(part) for part in parts]))
-        case ast.Tuple(elts=elts):
-            return s.Tuple(tuple([_convert(e) for e in elts]))
-        case ast.List(elts=elts):
-            return s.List(tuple([_convert(e) for e in elts]))
-        case _:
-            raise ValueError(f"a spelling may not hold {ast.unparse(node)}")
-
-
-def _slice(node: ast.expr) -> s.Expr | s.Slice:
-    if isinstance(node, ast.Slice):
-        parts = [None if p is None else _convert(p) for p in (node.lower, node.upper, node.step)]
-        return s.Slice(*parts)
-    return _convert(node)

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from backends import surface as s
-from backends.jax.branches import emit_if
 from backends.jax.frame import LINE, Body
-from backends.jax.loops import emit_for, emit_while
-from backends.jax.shapes import broadcast
 from backends.jax.spell import element_scalar, fill, spellings
-from grammar.program import Region, Statement, Value
+from grammar.program import Statement, Value
 from grammar.types import Array, Element, Type
-
-
-def emit_region(body: Body, region: Region) -> tuple[Value, ...]:
-    """Write the live statements of a region; returns the values it ends with."""
-    dead = body.writer.uses.dead
-    for statement in region.body:
-        if not dead(statement):
-            _EMIT.get(statement.op, emit_op)(body, statement)
-    return region.end.values
 
 
 def emit_const(body: Body, statement: Statement) -> None:
@@ -47,23 +35,19 @@ def emit_op(body: Body, statement: Statement) -> None:
         statement.op,
         tuple([element_of(value.type) for value in operands]),
         element_of(result.type),
+        statement.attribute,
         lane,
     )
     spelling = choices[writer.choose(result.id, 0, len(choices))]
-    if spelling.lax:
-        writer.sheet.modules.add("lax")
-    for value, count in zip(operands, spelling.occurs, strict=True):
+    writer.sheet.modules.update(spelling.modules)
+    for value, count in zip(operands, spelling.uses, strict=True):
         if count > 1:
             body.settle(value)
     strict = writer.choose(result.id, 4, 6) == 5
-    whole = writer.mask(result)
-    unequal = spelling.equal and any(writer.mask(value) != whole for value in operands)
 
     def build() -> s.Expr:
         filled = [body.operand(value) for value in operands]
-        if unequal:
-            filled = [broadcast(body, value, whole, found) for value, found in zip(operands, filled)]
-        return fill(spelling, filled, element_scalar(result.type), statement.attribute, strict)
+        return fill(spelling, filled, element_scalar(result.type), strict)
 
     body.define(result, body.settle_wide(operands, build, body.room), statement)
 
@@ -132,18 +116,3 @@ def emit_store(body: Body, statement: Statement) -> None:
 
 def emit_atomic(body: Body, statement: Statement) -> None:
     body.writer.atomics.append(statement)
-
-
-_EMIT: dict[str, Callable[[Body, Statement], None]] = {
-    "const": emit_const,
-    "load": emit_load,
-    "call": emit_call,
-    "store": emit_store,
-    "atomic_add": emit_atomic,
-    "atomic_sub": emit_atomic,
-    "atomic_min": emit_atomic,
-    "atomic_max": emit_atomic,
-    "if": emit_if,
-    "for": emit_for,
-    "while": emit_while,
-}

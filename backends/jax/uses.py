@@ -23,9 +23,9 @@ class Uses:
 
     def dead(self, statement: Statement) -> bool:
         """Whether a statement does nothing that anything live sees."""
-        if effect_of(statement.op) == "write" or (statement.regions and not statement.results):
+        if any(self.counts.get(value.id) for value in statement.results):
             return False
-        return not any(self.counts.get(value.id) for value in statement.results)
+        return not _writes(statement)
 
     def inner(self, value: Value) -> bool:
         """Whether the only use stands in the region that defines the value."""
@@ -43,6 +43,12 @@ class Uses:
             self.final.add(key)
         else:
             self.last[key] = statement
+
+
+def _writes(statement: Statement) -> bool:
+    if statement.regions:
+        return any(_writes(inner) for region in statement.regions for inner in region.body)
+    return effect_of(statement.op) == "write"
 
 
 def count_uses(unit: Unit) -> Uses:

@@ -6,12 +6,15 @@ from functools import lru_cache
 
 from backends import surface as s
 from backends.style import Style
-from grammar.types import Array, Element, Matrix, Scalar, Type, Vector
+from grammar.types import Array, Matrix, Scalar, Type, Vector
 
 WP = s.Name("wp")
 
 _BUILTIN = {"f32": "float", "i32": "int", "bool": "bool"}
 _SUFFIX = {"f16": "h", "f32": "", "f64": "d", "bf16": "bf16"}
+DEFINABLE = tuple(f"{kind}bf16" for n in "234" for kind in (f"vec{n}", f"mat{n}{n}"))
+"""The names that a source may define for itself."""
+
 _ARRAYS = ("array", "array2d", "array3d", "array4d")
 
 
@@ -86,11 +89,6 @@ class Spelling:
         plain = number(value)
         return plain if type_.name in _BUILTIN else s.Call(self.type(type_), (plain,))
 
-    def fresh(self, type_: Element, expr: s.Expr) -> s.Expr:
-        """A value to start a variable with that is assigned again in a dynamic loop, where Warp
-        takes no plain literal."""
-        return s.Call(self.type(type_), (expr,)) if is_number(expr) else expr
-
 
 def number(value: bool | int | float) -> s.Expr:
     """A Python literal; infinities and NaN are Warp's constants."""
@@ -112,9 +110,3 @@ def is_number(expr: s.Expr) -> bool:
         return expr.value is WP and expr.attr in ("inf", "nan")
     return isinstance(expr, s.Literal)
 
-
-@lru_cache(maxsize=64)
-def type_name_words() -> tuple[str, ...]:
-    """The names that a source may define for itself."""
-    vectors = [f"vec{n}bf16" for n in (2, 3, 4)]
-    return (*vectors, *(f"mat{n}{n}bf16" for n in (2, 3, 4)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grammar.ops.activation import ACTIVATION
 from grammar.ops.base import Instance, Op
+from grammar.ops.component import COMPONENT
 from grammar.ops.float import FLOAT
 from grammar.ops.function import FUNCTION
 from grammar.ops.integer import INTEGER
@@ -13,7 +14,7 @@ from grammar.ops.vector import VECTOR
 
 OPS: dict[str, Op] = {
     op.name: op
-    for op in (*FLOAT, *FUNCTION, *ACTIVATION, *INTEGER, *LOGIC, *VECTOR, *MATRIX)
+    for op in (*FLOAT, *FUNCTION, *ACTIVATION, *INTEGER, *LOGIC, *VECTOR, *COMPONENT, *MATRIX)
 }
 
 __all__ = ["OPS", "Instance", "Op"]

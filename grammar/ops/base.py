@@ -67,8 +67,11 @@ def _expand(signature: str) -> tuple[Instance, ...]:
     Variables: F float, I integer, J signed integer, N numeric, A any scalar, B bool; E numeric
     scalar, vector or matrix; X the same without integers; Y the same with bool. `Vn` and `Mn` are
     a vector of n and an n by n matrix of the F that stands in the same signature (`V3`, `M4` fix
-    n). A trailing prime makes an independent variable over the same types: `N -> N'`.
+    n). A trailing prime makes an independent variable over the same types: `N -> N'`. A bar joins
+    alternatives of equal arity: `F -> Vn | F -> Mn`.
     """
+    if "|" in signature:
+        return tuple(itertools.chain.from_iterable(map(_expand, signature.split("|"))))
     left, right = signature.split("->")
     operands, result = left.split(), right.strip()
     words = [*operands, result]
@@ -108,10 +111,10 @@ class Op:
       of the first operand), `S` (scalar of the result), `R` (result type), `T(0.5)` for a literal
       (always of that type, never a bare number), the integers `i`, `j` (the attribute; a matrix
       element's row and column) and `n` (the size of the vector or matrix among operands or
-      result). A key may end in `_vector` or `_matrix`: it replaces the plain one for results of
-      that kind. In JAX, vectors and matrices are trailing axes: "jax" holds under any leading batch
-      axes, which operands may have or lack separately; "jax_lane" adds forms that hold only where
-      no operand has a batch axis.
+      result). A key may end in `_vector` or `_matrix`: it replaces the plain one for typings
+      whose largest type is of that kind. In JAX, vectors and matrices are trailing axes: "jax"
+      holds under any leading batch axes, which operands may have or lack separately; "jax_lane"
+      adds forms that hold only where no operand has a batch axis.
     - `requires`: per operand, the name of a domain in `grammar.ranges` that keeps the op defined
       and its gradient tame, or "".
     - `range`: the name of the rule in `grammar.ranges` that bounds the result.
@@ -163,9 +166,22 @@ class Op:
 
         `lane` tells that no operand has a batch axis, which allows more forms (JAX only).
         """
-        kind = _SUFFIX.get(type(instance.result), "")
-        batch = self.spell.get(f"{backend}{kind}") or self.spell[backend]
-        return (*self.spell.get(f"{backend}_lane", ()), *batch) if lane else batch
+        kinds = {type(type_) for type_ in (*instance.operands, instance.result)}
+        kind = "_matrix" if Matrix in kinds else "_vector" if Vector in kinds else ""
+        spell = self.spell
+        batch = spell.get(backend + kind) or spell[backend]
+        if not lane:
+            return batch
+        name = f"{backend}_lane"
+        return (*(spell.get(name + kind) or spell.get(name, ())), *batch)
+
+    def indices(self, instance: Instance, attribute: int) -> tuple[int, ...]:
+        """The attribute as the integers `i`, `j` of spellings; empty for ops without attribute."""
+        count = self.attributes(instance)
+        if not count:
+            return ()
+        size = size_of(instance)
+        return divmod(attribute, size) if count == size * size else (attribute,)
 
     def supported(self, instance: Instance, backend: str) -> bool:
         """Whether the backend has this typing."""
@@ -173,7 +189,14 @@ class Op:
         return lacks is None or not lacks(instance)
 
 
-_SUFFIX = {Vector: "_vector", Matrix: "_matrix"}
+def size_of(instance: Instance) -> int:
+    """The components, or rows, of the vector or matrix among operands or result; 0 without one."""
+    for type_ in (*instance.operands, instance.result):
+        if isinstance(type_, Vector):
+            return type_.size
+        if isinstance(type_, Matrix):
+            return type_.rows
+    return 0
 
 
 def unary(

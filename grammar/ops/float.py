@@ -107,7 +107,7 @@ ARITHMETIC: tuple[Op, ...] = (
         group="arithmetic",
         spell={"warp": ("T(0.5) * (a + b)",), "jax": ("T(0.5) * (a + b)",)},
         weight=2,
-        range="add",
+        range="midpoint",
         partials=("0.5", "0.5"),
         smoothness="smooth",
         commutes=True,
@@ -273,7 +273,7 @@ SELECTING: tuple[Op, ...] = (
         "",
         ("wp.sign(a)", "wp.where(a < T(0), T(-1), T(1))"),
         ("jnp.where(a < T(0), T(-1), T(1))",),
-        range="sign",
+        range="unit_sign",
         smoothness="step",
         weight=2,
     ),
@@ -339,9 +339,7 @@ SELECTING: tuple[Op, ...] = (
 
 ROUNDING: tuple[Op, ...] = (
     *(
-        unary(
-            name, doc, "rounding", "", warp, jax, range="rounding", smoothness="step", weight=3
-        )
+        unary(name, doc, "rounding", "", warp, jax, range="rounding", smoothness="step", weight=3)
         for name, doc, warp, jax in (
             ("floor", "Largest whole number at most a.", ("wp.floor(a)",), ("jnp.floor(a)",)),
             ("ceil", "Smallest whole number at least a.", ("wp.ceil(a)",), ("jnp.ceil(a)",)),
@@ -367,7 +365,7 @@ ROUNDING: tuple[Op, ...] = (
         "1.0",
         ("a - wp.trunc(a)",),
         ("a - jnp.trunc(a)",),
-        range="unit",
+        range="frac",
         smoothness="kinked",
         weight=2,
     ),

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grammar.ops.base import Instance, Op
-from grammar.types import F32, F64, Element, Matrix, scalar_of
-
-
-def _size(instance: Instance) -> int:
-    """The rows of the matrix among operands or result."""
-    types: tuple[Element, ...] = (*instance.operands, instance.result)
-    return next(type_.rows for type_ in types if isinstance(type_, Matrix))
+from grammar.ops.base import Instance, Op, size_of
+from grammar.types import F32, F64, scalar_of
 
 
 def _elements(instance: Instance) -> int:
-    return _size(instance) ** 2
+    return size_of(instance) ** 2
 
 
 def _none(instance: Instance) -> int:
@@ -27,7 +21,7 @@ def _wide(instance: Instance) -> bool:
 
 
 def _wide_up_to_3(instance: Instance) -> bool:
-    return _wide(instance) and _size(instance) <= 3
+    return _wide(instance) and size_of(instance) <= 3
 
 
 def _matrix(
@@ -97,17 +91,6 @@ CONSTRUCTIONS: tuple[Op, ...] = (
     ),
     *(_from_vectors(size, rows) for rows in (True, False) for size in (2, 3, 4)),
     _matrix(
-        "matrix_splat",
-        "F -> Mn",
-        "A matrix of equal elements.",
-        ("ddot(g, 1.0)",),
-        ("R(a)",),
-        ("jnp.repeat(jnp.repeat(a[..., None, None], n, axis=-1), n, axis=-2)",),
-        ("jnp.full((n, n), a)",),
-        range="same",
-        weight=1,
-    ),
-    _matrix(
         "identity",
         "-> Mn",
         "The identity matrix.",
@@ -143,7 +126,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         "element",
         "Mn -> F",
         "One element; the attribute counts row by row.",
-        ("outer(basis[i](g), basis[j](1.0))",),
+        ("outer_product(basis[i](g), basis[j](1.0))",),
         ("a[i, j]",),
         ("a[..., i, j]",),
         ("a[i, j]",),
@@ -155,28 +138,28 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         "row",
         "Mn -> Vn",
         "One row.",
-        ("outer(basis[i](1.0), g)",),
+        ("outer_product(basis[i](1.0), g)",),
         ("a[i]",),
         ("a[..., i, :]",),
         ("a[i]",),
         range="same",
         weight=3,
-        attributes=_size,
+        attributes=size_of,
     ),
     _matrix(
         "column",
         "Mn -> Vn",
         "One column.",
-        ("outer(g, basis[i](1.0))",),
+        ("outer_product(g, basis[i](1.0))",),
         ("wp.transpose(a)[i]",),
         ("a[..., i]",),
         ("a[:, i]",),
         range="same",
         weight=2,
-        attributes=_size,
+        attributes=size_of,
     ),
     _matrix(
-        "outer",
+        "outer_product",
         "Vn Vn -> Mn",
         "Outer product.",
         ("matvec(g, b)", "vecmat(a, g)"),
@@ -229,7 +212,7 @@ PRODUCTS: tuple[Op, ...] = (
         "matvec",
         "Mn Vn -> Vn",
         "Matrix times vector.",
-        ("outer(g, b)", "vecmat(g, a)"),
+        ("outer_product(g, b)", "vecmat(g, a)"),
         ("a @ b",),
         ('jnp.einsum("...ij,...j->...i", a, b)', "jnp.matvec(a, b)", "(a @ b[..., None])[..., 0]"),
         ("a @ b", "jnp.dot(a, b)"),
@@ -240,7 +223,7 @@ PRODUCTS: tuple[Op, ...] = (
         "vecmat",
         "Vn Mn -> Vn",
         "Row vector times matrix.",
-        ("matvec(b, g)", "outer(a, g)"),
+        ("matvec(b, g)", "outer_product(a, g)"),
         ("a @ b", "wp.transpose(b) @ a"),
         ('jnp.einsum("...i,...ij->...j", a, b)', "jnp.vecmat(a, b)"),
         ("a @ b", "jnp.dot(a, b)"),
@@ -248,10 +231,10 @@ PRODUCTS: tuple[Op, ...] = (
         weight=2,
     ),
     _matrix(
-        "matmul",
+        "matmat",
         "Mn Mn -> Mn",
         "Matrix product.",
-        ("matmul(g, transpose(b))", "matmul(transpose(a), g)"),
+        ("matmat(g, matrix_transpose(b))", "matmat(matrix_transpose(a), g)"),
         ("a @ b",),
         ("a @ b", "jnp.matmul(a, b)", 'jnp.einsum("...ij,...jk->...ik", a, b)'),
         ("jnp.dot(a, b)",),
@@ -264,7 +247,7 @@ PRODUCTS: tuple[Op, ...] = (
         "dot(a, matvec(b, a)).",
         (
             "scale(g, matvec(b, a) + vecmat(a, b))",
-            "outer(scale(g, a), a)",
+            "outer_product(scale(g, a), a)",
         ),
         ("wp.dot(a, b @ a)",),
         ('jnp.einsum("...i,...ij,...j->...", a, b, a)',),
@@ -285,14 +268,14 @@ PRODUCTS: tuple[Op, ...] = (
         commutes=True,
     ),
     _matrix(
-        "transpose",
+        "matrix_transpose",
         "Mn -> Mn",
         "Rows as columns.",
-        ("transpose(g)",),
+        ("matrix_transpose(g)",),
         ("wp.transpose(a)",),
         ("jnp.swapaxes(a, -1, -2)", "jnp.matrix_transpose(a)", "a.mT"),
         ("a.T", "jnp.transpose(a)"),
-        range="same",
+        range="transpose",
         weight=4,
     ),
     _matrix(
@@ -303,14 +286,14 @@ PRODUCTS: tuple[Op, ...] = (
         ("wp.trace(a)",),
         ("jnp.trace(a, axis1=-2, axis2=-1)",),
         ("jnp.trace(a)",),
-        range="sum",
+        range="trace",
         weight=3,
     ),
     _matrix(
         "symmetrize",
         "Mn -> Mn",
         "Half the sum with the transpose.",
-        ("matrix_scale(0.5, g + transpose(g))",),
+        ("matrix_scale(0.5, g + matrix_transpose(g))",),
         ("T(0.5) * (a + wp.transpose(a))",),
         ("T(0.5) * (a + jnp.swapaxes(a, -1, -2))",),
         ("T(0.5) * (a + a.T)",),
@@ -336,7 +319,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("a / (T(1) + wp.ddot(a, a))",),
         ("a / (T(1) + jnp.sum(a * a, axis=(-2, -1), keepdims=True))",),
         ("a / (T(1) + jnp.sum(a * a))",),
-        requires=("squarable",),
+        requires=("squarable_matrix",),
         range="squash",
         weight=1,
     ),
@@ -348,7 +331,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("wp.sqrt(wp.ddot(a, a))",),
         ("jnp.linalg.norm(a, axis=(-2, -1))", "jnp.sqrt(jnp.sum(a * a, axis=(-2, -1)))"),
         ("jnp.linalg.norm(a)",),
-        requires=("leg",),
+        requires=("leg_matrix",),
         range="frobenius",
         weight=1,
     ),
@@ -356,7 +339,7 @@ PRODUCTS: tuple[Op, ...] = (
         "determinant",
         "Mn -> F",
         "Determinant.",
-        ("matrix_scale(g * y, transpose(inverse(a)))",),
+        ("matrix_scale(g * y, matrix_transpose(inverse(a)))",),
         ("wp.determinant(a)",),
         ("jnp.linalg.det(a)",),
         requires=("dominant",),
@@ -368,7 +351,7 @@ PRODUCTS: tuple[Op, ...] = (
         "inverse",
         "Mn -> Mn",
         "Inverse.",
-        ("-matmul(transpose(y), matmul(g, transpose(y)))",),
+        ("-matmat(matrix_transpose(y), matmat(g, matrix_transpose(y)))",),
         ("wp.inverse(a)",),
         ("jnp.linalg.inv(a)",),
         requires=("dominant",),

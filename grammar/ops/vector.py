@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from grammar.ops.base import Instance, Op
-from grammar.types import I32, Element, Scalar, Vector
+from grammar.ops.base import Op, Smoothness, size_of
 
 
-def _size(instance: Instance) -> int:
-    """The components of the vector among operands or result."""
-    types: tuple[Element, ...] = (*instance.operands, instance.result)
-    return next(type_.size for type_ in types if isinstance(type_, Vector))
-
-
-def _composite(instance: Instance) -> bool:
-    return not isinstance(instance.result, Scalar)
-
-
-def _i32(instance: Instance) -> bool:
-    return instance.result == I32
-
-
-def _vector(
+def vector(
     name: str,
     signature: str,
     doc: str,
@@ -33,9 +18,10 @@ def _vector(
     requires: tuple[str, ...] = (),
     range: str,
     weight: int = 4,
-    smoothness: str = "smooth",
+    smoothness: Smoothness = "smooth",
     commutes: bool = False,
 ) -> Op:
+    """A row over vectors."""
     return Op(
         name=name,
         signature=signature,
@@ -46,7 +32,7 @@ def _vector(
         requires=requires,
         range=range,
         partials=partials,
-        smoothness="kinked" if smoothness == "kinked" else "smooth",
+        smoothness=smoothness,
         commutes=commutes,
     )
 
@@ -73,17 +59,22 @@ def _construction(size: int) -> Op:
 
 CONSTRUCTIONS: tuple[Op, ...] = (
     *map(_construction, (2, 3, 4)),
-    _vector(
-        "splat",
-        "F -> Vn",
-        "A vector of equal components.",
-        "vector",
-        ("sum_components(g)",),
-        ("R(a)",),
-        ("jnp.repeat(a[..., None], n, axis=-1)",),
-        ("jnp.full(n, a)",),
-        range="same",
+    Op(
+        name="fill",
+        signature="F -> Vn | F -> Mn",
+        doc="A vector or matrix of equal components.",
+        group="vector",
+        spell={
+            "warp": ("R(a)",),
+            "jax": ("jnp.repeat(a[..., None], n, axis=-1)",),
+            "jax_matrix": ("jnp.repeat(jnp.repeat(a[..., None, None], n, axis=-1), n, axis=-2)",),
+            "jax_lane": ("jnp.full(n, a)",),
+            "jax_lane_matrix": ("jnp.full((n, n), a)",),
+        },
         weight=2,
+        range="same",
+        partials=("sum_components(g)",),
+        smoothness="smooth",
     ),
     Op(
         name="basis",
@@ -99,7 +90,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         range="with_zero",
         partials=("component[i](g)",),
         smoothness="smooth",
-        attributes=_size,
+        attributes=size_of,
     ),
     Op(
         name="component",
@@ -115,12 +106,12 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         range="same",
         partials=("basis[i](g)",),
         smoothness="smooth",
-        attributes=_size,
+        attributes=size_of,
     ),
 )
 
 PRODUCTS: tuple[Op, ...] = (
-    _vector(
+    vector(
         "scale",
         "F Vn -> Vn",
         "Number times vector.",
@@ -132,7 +123,7 @@ PRODUCTS: tuple[Op, ...] = (
         range="mul",
         weight=6,
     ),
-    _vector(
+    vector(
         "vector_div",
         "Vn F -> Vn",
         "Vector divided by a number.",
@@ -145,7 +136,19 @@ PRODUCTS: tuple[Op, ...] = (
         range="div",
         weight=3,
     ),
-    _vector(
+    vector(
+        "vector_offset",
+        "Vn F -> Vn",
+        "b added to every component.",
+        "vector",
+        ("g", "sum_components(g)"),
+        ("a + R(b)",),
+        ("a + b[..., None]",),
+        ("a + b",),
+        range="add",
+        weight=2,
+    ),
+    vector(
         "dot",
         "Vn Vn -> F",
         "Inner product.",
@@ -158,7 +161,7 @@ PRODUCTS: tuple[Op, ...] = (
         weight=6,
         commutes=True,
     ),
-    _vector(
+    vector(
         "cross",
         "V3 V3 -> V3",
         "Vector product.",
@@ -169,7 +172,7 @@ PRODUCTS: tuple[Op, ...] = (
         range="cross",
         weight=4,
     ),
-    _vector(
+    vector(
         "triple",
         "V3 V3 V3 -> F",
         "dot(a, cross(b, c)).",
@@ -181,7 +184,7 @@ PRODUCTS: tuple[Op, ...] = (
         range="triple",
         weight=1,
     ),
-    _vector(
+    vector(
         "vector_lerp",
         "Vn Vn F -> Vn",
         "a * (1 - c) + b * c.",
@@ -193,7 +196,7 @@ PRODUCTS: tuple[Op, ...] = (
         range="lerp",
         weight=2,
     ),
-    _vector(
+    vector(
         "vector_multiply_add",
         "F Vn Vn -> Vn",
         "a * b + c.",
@@ -205,14 +208,14 @@ PRODUCTS: tuple[Op, ...] = (
         range="multiply_add",
         weight=3,
     ),
-    _vector(
+    vector(
         "reflect",
         "Vn Vn -> Vn",
         "a - 2 dot(a, b) b.",
         "vector",
         (
             "g - scale(2.0 * dot(g, b), b)",
-            "-2.0 * dot(a, b) * g - scale(2.0 * dot(g, b), a)",
+            "scale(-2.0 * dot(a, b), g) - scale(2.0 * dot(g, b), a)",
         ),
         ("a - T(2) * wp.dot(a, b) * b",),
         ("a - T(2) * jnp.sum(a * b, axis=-1, keepdims=True) * b",),
@@ -220,7 +223,7 @@ PRODUCTS: tuple[Op, ...] = (
         range="reflect",
         weight=1,
     ),
-    _vector(
+    vector(
         "project",
         "Vn Vn -> Vn",
         "The part of a along b.",
@@ -233,14 +236,14 @@ PRODUCTS: tuple[Op, ...] = (
         ("(wp.dot(a, b) / wp.dot(b, b)) * b",),
         ("jnp.sum(a * b, axis=-1, keepdims=True) / jnp.sum(b * b, axis=-1, keepdims=True) * b",),
         ("jnp.dot(a, b) / jnp.dot(b, b) * b",),
-        requires=("squarable", "leg"),
+        requires=("squarable_vector", "leg_vector"),
         range="project",
         weight=1,
     ),
 )
 
 NORMS: tuple[Op, ...] = (
-    _vector(
+    vector(
         "length",
         "Vn -> F",
         "Euclidean norm.",
@@ -249,11 +252,11 @@ NORMS: tuple[Op, ...] = (
         ("wp.length(a)",),
         ("jnp.linalg.norm(a, axis=-1)", "jnp.sqrt(jnp.sum(a * a, axis=-1))"),
         ("jnp.linalg.norm(a)",),
-        requires=("leg",),
+        requires=("leg_vector",),
         range="length",
         weight=4,
     ),
-    _vector(
+    vector(
         "length_squared",
         "Vn -> F",
         "Squared Euclidean norm.",
@@ -265,7 +268,7 @@ NORMS: tuple[Op, ...] = (
         range="length_squared",
         weight=3,
     ),
-    _vector(
+    vector(
         "normalize",
         "Vn -> Vn",
         "The vector of length 1 in the same direction.",
@@ -277,26 +280,24 @@ NORMS: tuple[Op, ...] = (
             "a / jnp.sqrt(jnp.sum(a * a, axis=-1, keepdims=True))",
         ),
         ("a / jnp.linalg.norm(a)",),
-        requires=("leg",),
-        range="unit",
+        requires=("leg_vector",),
+        range="normalize",
         weight=4,
     ),
-    _vector(
+    vector(
         "squash",
         "Vn -> Vn",
         "a / (1 + dot(a, a)): a vector shorter than 1.",
         "vector",
-        (
-            "vector_div(g - scale(2.0 * dot(g, y), a), 1.0 + dot(a, a))",
-        ),
+        ("vector_div(g - scale(2.0 * dot(g, y), a), 1.0 + dot(a, a))",),
         ("a / (T(1) + wp.dot(a, a))", "a / (T(1) + wp.length_sq(a))"),
         ("a / (T(1) + jnp.sum(a * a, axis=-1, keepdims=True))",),
         ("a / (T(1) + jnp.dot(a, a))",),
-        requires=("squarable",),
+        requires=("squarable_vector",),
         range="squash",
         weight=1,
     ),
-    _vector(
+    vector(
         "distance",
         "Vn Vn -> F",
         "Length of the difference.",
@@ -305,13 +306,13 @@ NORMS: tuple[Op, ...] = (
         ("wp.length(a - b)",),
         ("jnp.linalg.norm(a - b, axis=-1)", "jnp.sqrt(jnp.sum(jnp.square(a - b), axis=-1))"),
         ("jnp.linalg.norm(a - b)",),
-        requires=("squarable", "squarable"),
+        requires=("squarable_vector", "squarable_vector"),
         range="distance",
         weight=2,
         smoothness="kinked",
         commutes=True,
     ),
-    _vector(
+    vector(
         "distance_squared",
         "Vn Vn -> F",
         "Squared length of the difference.",
@@ -326,146 +327,4 @@ NORMS: tuple[Op, ...] = (
     ),
 )
 
-COMPONENTS: tuple[Op, ...] = (
-    Op(
-        name="component_mul",
-        signature="X X -> X",
-        doc="Componentwise product.",
-        group="component",
-        spell={"warp": ("wp.cw_mul(a, b)",), "jax": ("a * b", "jnp.multiply(a, b)")},
-        range="mul",
-        partials=("component_mul(g, b)", "component_mul(g, a)"),
-        smoothness="smooth",
-        only=_composite,
-        commutes=True,
-    ),
-    Op(
-        name="component_div",
-        signature="X X -> X",
-        doc="Componentwise quotient.",
-        group="component",
-        spell={"warp": ("wp.cw_div(a, b)",), "jax": ("a / b", "jnp.divide(a, b)")},
-        weight=2,
-        requires=("", "nonzero"),
-        range="div",
-        partials=("component_div(g, b)", "-component_div(component_mul(g, y), b)"),
-        smoothness="smooth",
-        only=_composite,
-    ),
-    _vector(
-        "component_abs",
-        "Vn -> Vn",
-        "Componentwise absolute value.",
-        "component",
-        ("component_mul(g, component_sign(a))",),
-        ("wp.abs(a)",),
-        ("jnp.abs(a)",),
-        range="abs",
-        weight=2,
-        smoothness="kinked",
-    ),
-    Op(
-        name="component_sign",
-        signature="Vn -> Vn",
-        doc="Componentwise -1 where negative, else 1.",
-        group="component",
-        spell={
-            "warp": ("wp.sign(a)",),
-            "jax": ("jnp.where(a < T(0), T(-1), T(1))",),
-        },
-        weight=1,
-        range="sign",
-        partials=("",),
-        smoothness="step",
-    ),
-    _vector(
-        "component_min",
-        "Vn Vn -> Vn",
-        "Componentwise minimum.",
-        "component",
-        (
-            "scale(0.5, component_mul(g, 1.0 - component_sign(a - b)))",
-            "scale(0.5, component_mul(g, 1.0 + component_sign(a - b)))",
-        ),
-        ("wp.min(a, b)",),
-        ("jnp.minimum(a, b)",),
-        range="min",
-        weight=2,
-        smoothness="kinked",
-        commutes=True,
-    ),
-    _vector(
-        "component_max",
-        "Vn Vn -> Vn",
-        "Componentwise maximum.",
-        "component",
-        (
-            "scale(0.5, component_mul(g, 1.0 + component_sign(a - b)))",
-            "scale(0.5, component_mul(g, 1.0 - component_sign(a - b)))",
-        ),
-        ("wp.max(a, b)",),
-        ("jnp.maximum(a, b)",),
-        range="max",
-        weight=2,
-        smoothness="kinked",
-        commutes=True,
-    ),
-    _vector(
-        "sum_components",
-        "Vn -> F",
-        "Sum of the components.",
-        "component",
-        ("splat(g)",),
-        ("wp.dot(a, wp.vector(T(1), length=n))",),
-        ("jnp.sum(a, axis=-1)",),
-        ("jnp.sum(a)",),
-        range="sum",
-        weight=3,
-    ),
-    _vector(
-        "min_component",
-        "Vn -> F",
-        "The smallest component.",
-        "component",
-        ("scale(0.5 * g, 1.0 + component_sign(splat(y) - a))",),
-        ("wp.min(a)",),
-        ("jnp.min(a, axis=-1)",),
-        ("jnp.min(a)",),
-        range="same",
-        weight=2,
-        smoothness="kinked",
-    ),
-    _vector(
-        "max_component",
-        "Vn -> F",
-        "The largest component.",
-        "component",
-        ("scale(0.5 * g, 1.0 + component_sign(a - splat(y)))",),
-        ("wp.max(a)",),
-        ("jnp.max(a, axis=-1)",),
-        ("jnp.max(a)",),
-        range="same",
-        weight=2,
-        smoothness="kinked",
-    ),
-    *(
-        Op(
-            name=name,
-            signature="Vn -> I",
-            doc=f"Place of the {which} component, the first of equal ones.",
-            group="component",
-            spell={
-                "warp": (f"S(wp.{name}(a))",),
-                "jax": (f"jnp.{name}(a, axis=-1).astype(S)",),
-                "jax_lane": (f"jnp.{name}(a).astype(S)",),
-            },
-            weight=1,
-            range="place",
-            smoothness="step",
-            only=_i32,
-        )
-        for name, which in (("argmin", "smallest"), ("argmax", "largest"))
-    ),
-)
-
-VECTOR: tuple[Op, ...] = (*CONSTRUCTIONS, *PRODUCTS, *NORMS, *COMPONENTS)
+VECTOR: tuple[Op, ...] = (*CONSTRUCTIONS, *PRODUCTS, *NORMS)

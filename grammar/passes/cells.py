@@ -13,7 +13,7 @@ from grammar.passes.exits import has_exits
 from grammar.passes.uses import highest_id
 from grammar.program import Region, Statement, Terminator, Unit, Value, walk
 from grammar.structural import ATOMICS
-from grammar.types import Array, Element, Scalar, int_limits, scalar_of
+from grammar.types import Array, Element, int_limits, scalar_of
 
 _COMBINE = {"atomic_add": "add", "atomic_sub": "add", "atomic_min": "min", "atomic_max": "max"}
 
@@ -102,8 +102,8 @@ class _Promotion:
         """The contribution that changes nothing. Adding -0.0 keeps the sign of a zero."""
         op, element = self.sites[key].op, self.element(key)
         scalar = scalar_of(element)
-        if op == "atomic_add" and isinstance(element, Scalar) and scalar.kind == "float":
-            return self.b.const(scalar, -0.0)
+        if op == "atomic_add" and scalar.kind == "float":
+            return self.b.fill(element, -0.0)
         if op not in ("atomic_min", "atomic_max"):
             return self.b.zero(element)
         low, high = (-math.inf, math.inf) if scalar.kind == "float" else int_limits(scalar)

@@ -1,9 +1,9 @@
 """Exits become predicates: afterwards only `yield` ends a region, and `return` a function.
 
-What follows a certain exit of an `if` moves into the other branch. Where the exit stands deeper, the
-`if` also yields flags, and what follows is guarded by them. A loop that may be left carries a flag
-that turns its remaining rounds into nothing. Flags, in the order they are yielded: `left` (the rest
-of this region is skipped), `stopped` (the nearest loop runs no further round) and `returned`.
+What follows a certain exit of an `if` moves into the other branch. Where the exit stands deeper,
+the `if` also yields flags, and what follows is guarded by them. A loop that may be left carries a
+flag that turns its remaining rounds into nothing. Flags, in the order they are yielded: `left` (the
+rest of this region is skipped), `stopped` (the nearest loop runs no further round) and `returned`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from grammar.build import Builder
-from grammar.passes.uses import highest_id, used_ids
+from grammar.passes.uses import atomic_indices, highest_id, used_ids
 from grammar.program import Region, Statement, Terminator, Unit, Value, walk
-from grammar.structural import ATOMICS
 from grammar.types import BOOL, Type
 
 _NONE: frozenset[str] = frozenset()
@@ -127,17 +126,16 @@ class _Lowering:
         self.source = unit
         self.leaving = leaving
         self.b = Builder(first=highest_id(unit) + 1)
+        self.true, self.false = self.b.fresh(BOOL), self.b.fresh(BOOL)
         self.bound: dict[int, Value] = {}
-        self.indices = {
-            value.id for s in walk(unit.body) if s.op in ATOMICS for value in s.operands[1:-1]
-        }
+        self.indices = atomic_indices(unit.body.body)
 
     def unit(self) -> Unit:
         unit = self.source
 
         def body() -> Terminator:
-            self.true = self.b.const(BOOL, True)
-            self.false = self.b.const(BOOL, False)
+            self.b.append(Statement("const", (), (self.true,), True))
+            self.b.append(Statement("const", (), (self.false,), False))
             given = tuple([self.b.zero(type_) for type_ in unit.results])
             scope = _Scope(frozenset(("return",)), (), given)
             values = self.sequence(unit.body.body, unit.body.end, _Frame("unit", scope))
@@ -225,7 +223,7 @@ class _Lowering:
             if item.op != "if":
                 state = self.loop(item, frame.scope)
                 leaving &= {"return"}
-            elif self.certain(item) and not self.last_index(items[at:], frame):
+            elif self.certain(item) and not self.index_cut(items[at:], frame):
                 return self.unwrap(item, rest, end, frame)
             else:
                 state = self.branch(item, frame.scope if leaving else _Scope(_NONE, (), ()))
@@ -268,10 +266,9 @@ class _Lowering:
         self, state: _State, rest: Sequence[_Item], end: Terminator, frame: _Frame
     ) -> tuple[Value, ...]:
         """The rest of a sequence, run unless the state says that it was left."""
-        first = self.last_index(rest, frame)
-        if first:
-            state = self.piece(state, rest[:first], rest[first:], frame.scope)
-            rest = rest[first:]
+        while cut := self.index_cut(rest, frame):
+            state = self.piece(state, rest[:cut], rest[cut:], frame.scope)
+            rest = rest[cut:]
         if not rest and frame.kind == "unit" and not end.values:
             return ()
         return self.choose(
@@ -280,16 +277,20 @@ class _Lowering:
             lambda: self.sequence(rest, end, frame),
         )
 
-    def last_index(self, rest: Sequence[_Item], frame: _Frame) -> int:
-        """How much of the rest must come first, so that indices of atomics, which are defined at
-        the top level, stay there."""
+    def index_cut(self, rest: Sequence[_Item], frame: _Frame) -> int:
+        """How much of a kernel's rest must come first, so that indices of atomics, which are
+        defined at the top level, stay there for the atomics that use them."""
         if not self.indices or frame.kind != "unit":
             return 0
-        found = 0
+        cut, made = 0, set[int]()
         for at, item in enumerate(rest):
-            if any(value.id in self.indices for value in item.results):
-                found = at + 1
-        return found
+            if made and isinstance(item, Statement) and made & atomic_indices((item,)):
+                break
+            found = [value.id for value in item.results if value.id in self.indices]
+            if found:
+                cut = at + 1
+                made.update(found)
+        return cut
 
     def piece(
         self, state: _State, piece: Sequence[_Item], later: Sequence[_Item], scope: _Scope

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from grammar.program import Region, Statement, Unit
+from grammar.structural import ATOMICS
 
 
 def highest_id(unit: Unit) -> int:
@@ -30,6 +31,17 @@ def used_ids(statements: Iterable[Statement]) -> set[int]:
         for region in statement.regions:
             found |= used_ids(region.body)
             found.update([value.id for value in region.end.values])
+    return found
+
+
+def atomic_indices(statements: Iterable[Statement]) -> set[int]:
+    """The ids that atomics among statements and in their regions use as indices."""
+    found: set[int] = set()
+    for statement in statements:
+        if statement.op in ATOMICS:
+            found.update([value.id for value in statement.operands[1:-1]])
+        for region in statement.regions:
+            found |= atomic_indices(region.body)
     return found
 
 
