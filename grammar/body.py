@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from grammar import ranges
 from grammar.ops.expression import Apply, Literal, Operand, Typed, elaborate, parse
-from grammar.program import Attribute, Statement, Value
+from grammar.program import Attribute, Statement, Unit, Value
 from grammar.ranges import Range
 from grammar.source import Source
 from grammar.tables import Entry, Tables, entry
@@ -36,6 +36,18 @@ class Signature:
 
 
 @dataclass(slots=True)
+class Library:
+    """The functions of the program being drawn. `define` draws one more, from those before it."""
+
+    define: Callable[[Source, Library], Signature]
+    least: int
+    most: int
+    units: list[Unit] = field(default_factory=list[Unit])
+    signatures: list[Signature] = field(default_factory=list[Signature])
+    complete: bool = False
+
+
+@dataclass(slots=True)
 class Loop:
     """The loop being drawn: what its carried values are and the ranges they keep."""
 
@@ -49,7 +61,7 @@ class Body:
 
     source: Source
     tables: Tables
-    functions: tuple[Signature, ...] = ()
+    library: Library
     ranges: list[Range] = field(default_factory=list[Range])
     used: list[bool] = field(default_factory=list[bool])
     pools: dict[Type, list[Value]] = field(default_factory=dict[Type, list[Value]])

@@ -16,7 +16,7 @@ from typing import Any
 
 from grammar.program import Attribute, Program, Region, Statement, Terminator, Unit, UnitKind, Value
 from grammar.structural import op_table
-from grammar.types import BOOL, I32, Array, Element, Matrix, Scalar, Type, Vector, scalar_of
+from grammar.types import BOOL, I32, Array, Element, Scalar, Type, scalar_of
 
 Yielded = Terminator | Value | Sequence[Value] | None
 
@@ -114,13 +114,7 @@ class Builder:
     def fill(self, type_: Element, literal: bool | int | float) -> Value:
         """An element all of whose components are one literal."""
         number = self.const(scalar_of(type_), literal)
-        match type_:
-            case Scalar():
-                return number
-            case Vector():
-                return self.op("splat", number, result=type_)
-            case Matrix():
-                return self.op("matrix_splat", number, result=type_)
+        return number if isinstance(type_, Scalar) else self.op("fill", number, result=type_)
 
     def zero(self, type_: Type) -> Value:
         """Zero (false) of any element type, or a new array of zeros."""

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from grammar import guards, ranges
 from grammar.body import Body, Loop
-from grammar.draw import NEVER, anchor, bring, call, condition, literal, operand, operation
+from grammar.draw import (
+    NEVER,
+    anchor,
+    bring,
+    call,
+    condition,
+    gathered,
+    latest,
+    literal,
+    operand,
+    operation,
+)
 from grammar.memory import atomic, load, store
 from grammar.program import Region, Statement, Terminator, Value
 from grammar.ranges import Range
@@ -41,7 +54,7 @@ def _statement(source: Source, body: Body, least: int, most: int, count: int) ->
             store(body)
         case "atomic" if body.memory is not None:
             atomic(body)
-        case "call" if body.functions:
+        case "call" if body.library.signatures or not body.library.complete:
             call(body)
         case _:
             operation(body)
@@ -68,15 +81,6 @@ def _close(body: Body, saved: tuple[list[Statement], list[Value], int]) -> tuple
     return made
 
 
-def latest(body: Body, type_: Element) -> Value:
-    """The value a region hands out: the latest of its type not yet used, else any in scope."""
-    fresh, used = body.fresh, body.used
-    for value in reversed(fresh):
-        if value.type == type_ and not used[value.id]:
-            return value
-    return operand(body, type_)
-
-
 def _result_types(body: Body) -> list[Element]:
     """What a branch or loop produces: the type of the value at hand, sometimes a second one."""
     source = body.source
@@ -92,18 +96,27 @@ def _result_types(body: Body) -> list[Element]:
 
 
 def branch(body: Body) -> None:
-    """An `if`: both sides yield, or one side leaves the loop or the unit."""
+    """An `if`: both sides yield, or one side leaves the loop or the unit.
+
+    What the first side computes decides the type of the result.
+    """
     source = body.source
     test = condition(body)
+    body.used[test.id] = True
     exits = body.tables.grammar.exits
     leaving = exits > 0 and _may_leave(body) and source.below(100) >= 100 - exits
-    types = [] if leaving and source.below(3) else _result_types(body)
+    types: list[Element] = []
     saved = _open(body)
-    statements(body, 0 if leaving else 1, 3)
+    stored = len(body.statements)
+    statements(body, 0 if leaving else 1, 1 if leaving else 3)
     if leaving:
         end = _leave(body)
+        types = [] if source.below(3) else [body.tables.elements.pick(source)]
     else:
-        end = Terminator("yield", tuple([latest(body, type_) for type_ in types]))
+        only_stores = any(s.op == "store" for s in body.statements[stored:]) and source.below(2)
+        types = [] if only_stores else _result_types(body)
+        end = Terminator("yield", tuple([gathered(body, type_) for type_ in types]))
+        _use(body, end.values)
     then = Region((), _close(body, saved), end)
     saved = _open(body)
     if types:
@@ -112,17 +125,15 @@ def branch(body: Body) -> None:
         _different(body, type_, end.values[k] if not leaving else None)
         for k, type_ in enumerate(types)
     ]
+    _use(body, otherwise)
     orelse = Region((), _close(body, saved), Terminator("yield", tuple(otherwise)))
-    known, used = body.ranges, body.used
+    known = body.ranges
     results: list[Value] = []
     for k, (type_, value) in enumerate(zip(types, otherwise, strict=True)):
         range_ = known[value.id]
-        used[value.id] = True
         if not leaving:
-            used[end.values[k].id] = True
             range_ = ranges.join(range_, known[end.values[k].id])
         results.append(body.new(type_, range_))
-    used[test.id] = True
     made = Statement("if", (test,), tuple(results), None, (then, orelse))
     body.statements.append(made)
     for value in results:
@@ -130,7 +141,7 @@ def branch(body: Body) -> None:
 
 
 def _different(body: Body, type_: Element, other: Value | None) -> Value:
-    value = latest(body, type_)
+    value = gathered(body, type_)
     if value is other:
         value = operand(body, type_, other)
     return value
@@ -160,7 +171,7 @@ def _leave(body: Body) -> Terminator:
     return Terminator("return", tuple(values))
 
 
-def _use(body: Body, values: list[Value]) -> None:
+def _use(body: Body, values: Iterable[Value]) -> None:
     for value in values:
         body.used[value.id] = True
 
@@ -193,7 +204,7 @@ def _carry(body: Body, current: Loop, inits: list[Value], bound: int) -> list[Va
     out: list[Value] = []
     for carried, keeps, init in zip(current.carried, current.keeps, inits, strict=True):
         type_ = _element(carried)
-        value = latest(body, type_)
+        value = gathered(body, type_)
         how = below(8)
         if value is carried or how < 5:
             if value is carried:
@@ -232,6 +243,7 @@ def loop(body: Body) -> None:
     inits, keeps = _header(body)
     _use(body, inits)
     index = body.new(I32, (0, max(0, (bound - 1) * step)))
+    body.used[index.id] = True
     carried = tuple([body.new(v.type, keep) for v, keep in zip(inits, keeps, strict=True)])
     current = Loop(carried, tuple(keeps))
     saved = _open(body)
@@ -271,6 +283,7 @@ def bounded_while(body: Body) -> None:
     regions: list[Region] = []
     for part in ("condition", "body"):
         index = body.new(I32, (0, bound - 1))
+        body.used[index.id] = True
         carried = tuple([body.new(v.type, keep) for v, keep in zip(inits, keeps, strict=True)])
         saved = _open(body)
         if part == "condition":

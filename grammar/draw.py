@@ -7,7 +7,7 @@ from grammar.body import Body, Signature
 from grammar.program import Value
 from grammar.ranges import Range
 from grammar.tables import entry
-from grammar.types import BOOL, I32, Array, Element, Scalar
+from grammar.types import BOOL, I32, Array, Element, Matrix, Scalar, Vector
 
 NEVER = 4096
 """A mandatory statement is left out with probability 1/NEVER, so that failures can shrink."""
@@ -66,7 +66,7 @@ def anchor(body: Body) -> Value:
     fresh, used = body.fresh, body.used
     while fresh and used[fresh[-1].id]:
         fresh.pop()
-    if fresh and below(8) < 5:
+    if fresh and below(8) < 6:
         return fresh[-1]
     anchors = body.anchors
     if anchors:
@@ -82,10 +82,15 @@ def operation(body: Body) -> None:
     if choices is None:
         return
     made = choices.pick(source)
-    operands = [
-        first if k == made.anchor else operand(body, type_, first)
-        for k, type_ in enumerate(made.instance.operands)
-    ]
+    operands: list[Value] = []
+    other = first
+    for k, type_ in enumerate(made.instance.operands):
+        if k == made.anchor:
+            operands.append(first)
+        else:
+            operands.append(operand(body, type_, other))
+            if operands[k].type == first.type:
+                other = operands[k]
     attribute = source.below(made.attributes) if made.attributes else None
     body.enter(body.apply(made, operands, attribute))
 
@@ -95,8 +100,12 @@ def condition(body: Body) -> Value:
     below = body.source.below
     how = below(8)
     pool = body.pools.get(BOOL)
-    if how == 7 and pool:
-        return pool[-1 - below(min(len(pool), 4))]
+    if pool and how > 2:
+        for value in reversed(pool[-3:]):
+            if not body.used[value.id]:
+                return value
+        if how == 7:
+            return pool[-1 - below(min(len(pool), 4))]
     if how == 6 and body.depth < 4 and "logic" in body.tables.grammar.groups:
         name = ("logical_and", "logical_or")[below(2)]
         return body.apply(entry(name, (BOOL, BOOL)), [comparison(body), comparison(body)])
@@ -117,6 +126,48 @@ def comparison(body: Body) -> Value:
     assert isinstance(scalar, Scalar)
     right = literal(body, scalar) if below(3) else operand(body, scalar, left)
     return body.apply(comparisons[scalar].pick(body.source), [left, right])
+
+
+def latest(body: Body, type_: Element) -> Value:
+    """The value a region hands out: the latest of its type not yet used, else any in scope."""
+    fresh, used = body.fresh, body.used
+    for value in reversed(fresh):
+        if value.type == type_ and not used[value.id]:
+            return value
+    return operand(body, type_)
+
+
+def gathered(body: Body, type_: Element) -> Value:
+    """What a body amounts to: its latest value of the type, joined with others nobody used."""
+    below = body.source.below
+    value = latest(body, type_)
+    body.used[value.id] = True
+    used = body.used
+    others = [v for v in body.fresh if not used[v.id] and v.type != BOOL]
+    for other in others[-4:]:
+        joined = _converted(body, other, type_)
+        if joined is None:
+            continue
+        name = _JOINS[below(len(_JOINS))] if isinstance(type_, Scalar) else "add"
+        value = body.apply(entry(name, (type_, type_)), [value, joined])
+    return value
+
+
+_JOINS = ("add", "sub", "mul", "max", "add")
+_MEASURES = {"vector": ("length", "sum_components"), "matrix": ("trace", "frobenius")}
+
+
+def _converted(body: Body, value: Value, type_: Element) -> Value | None:
+    """The value as another type, where there is a usual way."""
+    given = value.type
+    if given == type_:
+        return value
+    if isinstance(given, (Vector, Matrix)) and given.scalar == type_:
+        kind = "vector" if isinstance(given, Vector) else "matrix"
+        return body.apply(entry(_MEASURES[kind][body.source.below(2)], (given,)), [value])
+    if isinstance(given, Scalar) and isinstance(type_, Scalar) and type_ != BOOL:
+        return body.apply(entry("cast", (given,), type_), [value])
+    return None
 
 
 def index_below(body: Body, extent: int, prefer: Value | None = None) -> Value:
@@ -166,9 +217,13 @@ def reversed_(body: Body, index: Value, extent: int) -> Value:
 
 
 def call(body: Body) -> None:
-    """A call of an earlier function, its arguments brought into the ranges it takes."""
-    source = body.source
-    signature: Signature = body.functions[source.below(len(body.functions))]
+    """A call of a function, earlier or new, its arguments brought into the ranges it takes."""
+    source, library = body.source, body.library
+    known = library.signatures
+    if not library.complete and len(known) < library.most:
+        if len(known) < max(1, library.least) or source.below(3) == 0:
+            source.span(library.define, library)
+    signature: Signature = known[-1 - source.below(len(known))]
     arguments: list[Value] = []
     for type_, takes in zip(signature.params, signature.takes, strict=True):
         arguments.append(bring(body, operand(body, type_), takes))

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from grammar import guards, ranges
-from grammar.body import Body, Signature
+from grammar.body import Body, Library, Signature
 from grammar.config import Grammar
-from grammar.control import latest, statements
-from grammar.draw import anchor
+from grammar.control import statements
+from grammar.draw import anchor, gathered
 from grammar.memory import Memory, new_input, new_output, read, write
 from grammar.passes.canonical import canonical
-from grammar.passes.dce import drop_unused_parameters, eliminate_dead, eliminate_dead_code
+from grammar.passes.dce import drop_unused_parameters, eliminate_dead_code
 from grammar.program import Program, Region, Terminator, Unit, Value
 from grammar.source import RandomSource, Source
-from grammar.tables import Tables, entry, tables
-from grammar.types import BOOL, I32, Array, Element, Scalar
+from grammar.tables import Tables, tables
+from grammar.types import BOOL, I32, Array
 
 
 def draw_program(source: Source, grammar: Grammar) -> Program:
     """Draw one program of the grammar from the source."""
-    found = tables(grammar)
-    return canonical(eliminate_dead_code(SHAPES[grammar.shape](source, found)))
+    return canonical(SHAPES[grammar.shape](source, tables(grammar)))
 
 
 def program_at(grammar: Grammar, seed: int, index: int) -> Program:
@@ -30,17 +30,23 @@ def program_at(grammar: Grammar, seed: int, index: int) -> Program:
 
 
 def single_kernel(source: Source, found: Tables) -> Program:
-    """A kernel, and the functions it may call."""
-    units: list[Unit] = []
-    signatures: list[Signature] = []
+    """A kernel, and the functions it calls."""
+    library = new_library(found)
+    unit = source.span(kernel, found, library, draw_grid(source, found))
+    program = eliminate_dead_code(Program((*library.units, unit)))
+    return Program((*program.units[:-1], drop_unused_parameters(program.entry)))
+
+
+def new_library(found: Tables) -> Library:
+    """An empty library; functions are drawn when they are first called."""
     least, most = found.grammar.functions
-    for _ in range(least + source.below(most - least + 1)):
-        unit, signature = source.span(function, found, tuple(signatures), len(units))
-        units.append(unit)
-        signatures.append(signature)
-    grid = draw_grid(source, found)
-    units.append(source.span(kernel, found, tuple(signatures), grid))
-    return Program(tuple(units))
+
+    def define(source: Source, library: Library) -> Signature:
+        signature = function(source, found, library)
+        library.signatures.append(signature)
+        return signature
+
+    return Library(define, least, most, complete=most == 0)
 
 
 def draw_grid(source: Source, found: Tables) -> tuple[int, ...]:
@@ -53,11 +59,9 @@ def draw_grid(source: Source, found: Tables) -> tuple[int, ...]:
     )
 
 
-def function(
-    source: Source, found: Tables, earlier: tuple[Signature, ...], number: int
-) -> tuple[Unit, Signature]:
-    """A function of one to three small values, and how to call it."""
-    body = Body(source, found, earlier)
+def function(source: Source, found: Tables, library: Library) -> Signature:
+    """Draw a function of one to three small values into the library; returns how to call it."""
+    body = Body(source, found, replace(library, complete=True))
     params: list[Value] = []
     for _ in range(1 + source.below(3)):
         element = found.elements.pick(source)
@@ -67,22 +71,21 @@ def function(
     body.returns, body.returned, body.may_return = (result,), ([],), True
     body.left = 8
     statements(body, 1, 5)
-    value = _gathered_up(body, result)
+    value = gathered(body, result)
     gives = body.ranges[value.id]
     for other in body.returned[0]:
         gives = ranges.join(gives, other)
     region = Region(tuple(params), tuple(body.statements), Terminator("return", (value,)))
     takes = tuple([body.ranges[param.id] for param in params])
     types = tuple([param.type for param in params if not isinstance(param.type, Array)])
-    return Unit("function", region, (result,)), Signature(number, types, takes, result, gives)
+    library.units.append(Unit("function", region, (result,)))
+    return Signature(len(library.units) - 1, types, takes, result, gives)
 
 
-def kernel(
-    source: Source, found: Tables, functions: tuple[Signature, ...], grid: tuple[int, ...]
-) -> Unit:
+def kernel(source: Source, found: Tables, library: Library, grid: tuple[int, ...]) -> Unit:
     """A kernel over a grid: reads arrays and scalars, computes, writes each lane's own cells."""
     grammar = found.grammar
-    body = Body(source, found, functions)
+    body = Body(source, found, library)
     indices = tuple([body.new(I32, (0, extent - 1)) for extent in grid])
     memory = body.memory = Memory(grid, indices)
     body.may_return = True
@@ -116,19 +119,19 @@ def kernel(
     _final_stores(body, memory)
     params = (*indices, *memory.inputs, *scalars, *memory.outputs, *memory.sums)
     region = Region(params, tuple(body.statements), Terminator("yield"))
-    return drop_unused_parameters(eliminate_dead(Unit("kernel", region, (), grid)))
+    return Unit("kernel", region, (), grid)
 
 
 def _final_stores(body: Body, memory: Memory) -> None:
     """Write what the lane computed: fresh outputs, or in place over an input only it reads."""
     grammar = body.tables.grammar
     below = body.source.below
-    missing = grammar.outputs[0] + below(grammar.outputs[1] - grammar.outputs[0] + 1)
-    for _ in range(max(missing - len(memory.outputs), 0 if memory.outputs else 1)):
+    wanted = grammar.outputs[0] + below(grammar.outputs[1] - grammar.outputs[0] + 1)
+    for _ in range(max(wanted - len(memory.outputs), 0 if memory.sums else 1)):
         first = anchor(body).type
         if isinstance(first, Array) or first == BOOL:
             first = body.tables.elements.pick(body.source)
-        value = _gathered_up(body, first)
+        value = gathered(body, first)
         own = [
             array
             for array in memory.inputs
@@ -141,18 +144,6 @@ def _final_stores(body: Body, memory: Memory) -> None:
         else:
             array = new_output(body, first)
         write(body, array, value)
-
-
-def _gathered_up(body: Body, type_: Element) -> Value:
-    """The result of a body: its latest value of the type, joined with others nobody used."""
-    value = latest(body, type_)
-    body.used[value.id] = True
-    for other in [v for v in body.fresh if v.type == type_ and not body.used[v.id]][-3:]:
-        name = ("add", "sub", "add", "mul")[body.source.below(4)]
-        if name == "mul" and not isinstance(type_, Scalar):
-            name = "add"
-        value = body.apply(entry(name, (type_, type_)), [value, other])
-    return value
 
 
 SHAPES: dict[str, Callable[[Source, Tables], Program]] = {"kernel": single_kernel}

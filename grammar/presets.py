@@ -56,7 +56,7 @@ _PRESETS = (
     Grammar(
         name="branch",
         doc="Values that depend on a condition.",
-        statements=(4, 10),
+        statements=(2, 6),
         groups={**_MATH, **_LOGIC},
         types={**_FLOATS, "i32": 2},
         control={"op": 8, "if": 4, "load": 1, "store": 1},
@@ -65,7 +65,7 @@ _PRESETS = (
     Grammar(
         name="loop",
         doc="Loops with carried values, with constant and with dynamic bounds.",
-        statements=(4, 10),
+        statements=(1, 4),
         groups=_MATH,
         types={**_FLOATS, "i32": 2},
         control={"op": 8, "for": 4, "load": 2},
@@ -76,7 +76,7 @@ _PRESETS = (
     Grammar(
         name="reduction",
         doc="Sums and extremes over rows by loops, and over lanes by atomics.",
-        statements=(4, 10),
+        statements=(2, 6),
         groups=_MATH,
         types={"f32": 10, "f64": 2, "i32": 2},
         control={"op": 6, "for": 4, "load": 3, "atomic": 3},
@@ -97,7 +97,7 @@ _PRESETS = (
     Grammar(
         name="multi_statement",
         doc="Longer straight-line bodies over several types.",
-        statements=(8, 15),
+        statements=(2, 5),
         groups={**_MATH, **_INTEGER},
         types=_NUMBERS,
         arrays=(2, 4),
@@ -109,7 +109,7 @@ _PRESETS = (
     Grammar(
         name="nested_branch",
         doc="Branches within branches, and early exits.",
-        statements=(5, 12),
+        statements=(2, 4),
         groups={**_MATH, **_LOGIC},
         types={**_FLOATS, "i32": 2},
         control={"op": 8, "if": 6, "load": 1, "store": 1},
@@ -119,7 +119,7 @@ _PRESETS = (
     Grammar(
         name="compound",
         doc="Everything a kernel has: types, branches, loops, exits, functions, atomics.",
-        statements=(8, 20),
+        statements=(4, 10),
         groups=_ALL,
         types=_EVERYTHING,
         forms={"scalar": 6, "vector": 1, "matrix": 1},
@@ -145,7 +145,7 @@ _PRESETS = (
     Grammar(
         name="arithmetic",
         doc="Sums, products and quotients over all number types.",
-        statements=(4, 12),
+        statements=(3, 9),
         groups={"arithmetic": 20, "integer": 8, "bitwise": 4, "cast": 2, "rounding": 2},
         types=_EVERYTHING,
         arrays=(2, 3),
@@ -172,7 +172,7 @@ _PRESETS = (
     Grammar(
         name="broadcasting",
         doc="Grids of two and three axes with arrays that run over some of them.",
-        statements=(4, 12),
+        statements=(3, 9),
         groups=_MATH,
         types=_FLOATS,
         arrays=(1, 4),
@@ -184,7 +184,7 @@ _PRESETS = (
     Grammar(
         name="composite",
         doc="Kernels that call functions, which call functions.",
-        statements=(4, 10),
+        statements=(2, 6),
         groups={**_MATH, **_LOGIC},
         types=_FLOATS,
         control={"op": 8, "call": 6, "if": 2, "load": 1},

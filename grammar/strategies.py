@@ -14,7 +14,7 @@ from grammar.config import Grammar
 from grammar.generate import draw_program
 from grammar.program import Program
 from grammar.provider import encode
-from grammar.source import Source
+from grammar.source import ReplaySource, Source
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,10 +75,13 @@ def shrink(
     Hypothesis' own shrinker does the work, on the choices as they stand. `steps` bounds how many
     programs it may try. ValueError when the choices are no witness to begin with.
     """
+    smallest = draw_program(ReplaySource(choices), grammar)
+    if not witness(smallest):
+        raise ValueError("the choices do not replay to a witness")
     key = b"irgen"
     database = InMemoryExampleDatabase()
-    database.save(key, encode(choices))
-    smallest: Program | None = None
+    # One choice more than is drawn: a stored example that fits exactly counts as shrunk already.
+    database.save(key, encode([*choices, 0]))
 
     def holds(program: Program) -> bool:
         nonlocal smallest
@@ -95,6 +98,4 @@ def shrink(
         suppress_health_check=list(HealthCheck),
     )
     find(programs(grammar), holds, settings=quiet, database_key=key)
-    if smallest is None:
-        raise ValueError("the choices do not replay to a witness")
     return smallest

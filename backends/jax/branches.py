@@ -38,7 +38,7 @@ def _select(body: Body, statement: Statement) -> None:
     if len(rows) > 1:
         body.settle(condition)
     for result, yes, no in rows:
-        if yes == no:
+        if yes == no or _same(body, result, yes, no):
             body.alias(result, yes)
             continue
         values = (condition, yes, no)
@@ -53,10 +53,20 @@ def _select(body: Body, statement: Statement) -> None:
         body.define(result, body.settle_wide(values, build, body.room), statement)
 
 
+def _same(body: Body, result: Value, yes: Value, no: Value) -> bool:
+    """Whether two values are spelled the same, and have the lane axes of their choice."""
+    writer = body.writer
+    if yes.id in body.pending or no.id in body.pending:
+        return False
+    same = writer.env[yes.id] == writer.env[no.id]
+    return same and writer.mask(result) == writer.mask(yes) and result.type == yes.type
+
+
 def _cond(body: Body, statement: Statement) -> None:
     writer = body.writer
     condition = statement.operands[0]
     results = statement.results
+    names = names_of_sides(body, condition)
     blocks = [body.nested(), body.nested()]
     sides = [
         writer.region(block, region)
@@ -66,6 +76,7 @@ def _cond(body: Body, statement: Statement) -> None:
         return
     empty = not any(block.lines for block in blocks)
     if empty and len(results) == 1 and writer.choose(results[0].id, 6, 3) < 2:
+        writer.closures.difference_update(names)
         for block in blocks:
             body.pending.update(block.pending)
         values = (condition, sides[0][0], sides[1][0])
@@ -79,13 +90,14 @@ def _cond(body: Body, statement: Statement) -> None:
     functions: list[s.Expr] = []
     short = not any(block.lines for block in blocks) and sum(map(width, returned)) < 32
     if short:
+        writer.closures.difference_update(names)
         functions = [s.Lambda((), value) for value in returned]
     else:
-        for name, block, value in zip(names_of_sides(body, results[0]), blocks, returned, strict=True):
+        for name, block, value in zip(names, blocks, returned, strict=True):
             body.add(s.FunctionDef(name, (), block.finish(value)))
             functions.append(s.Name(name))
     call = s.Call(writer.sheet.lax("cond"), (body.typed(condition), *functions))
-    if len(results) == 1 and short:
+    if len(results) == 1:
         body.define(results[0], call, statement)
     else:
         body.assign(together([body.bind(result) for result in results]), call)

@@ -70,7 +70,8 @@ class Writer:
     `constants` are the integer literals by id. `spread` is what a mask of lane axes means as a
     shape; None where values have no lane axes. `touched` collects the ids of values referred to.
     `own` maps an array to its element at the lane's own index and `mapped` has the arrays for which
-    that was used; `owners` maps a name to the only value that it stands for. `results` are the values stored, by array.
+    that was used; `owners` maps a name to the only value that it stands for. `results` are the values stored, by array; `head` the
+    lines a function starts with, which make its `shapes` by mask.
     """
 
     sheet: Sheet
@@ -89,6 +90,8 @@ class Writer:
     own: dict[int, s.Expr] = field(default_factory=dict[int, s.Expr])
     closures: set[str] = field(default_factory=set[str])
     owners: dict[str, int] = field(default_factory=dict[str, int])
+    shapes: dict[int, s.Name] = field(default_factory=dict[int, s.Name])
+    head: list[s.Stmt] = field(default_factory=list[s.Stmt])
     results: dict[int, Value] = field(default_factory=dict[int, Value])
     atomics: list[Statement] = field(default_factory=list[Statement])
 
@@ -212,7 +215,9 @@ class Body:
                 writer.env[value.id] = expr
                 self.pending[value.id] = value
                 return
-        name = self._reused(value, statement)
+        name = None
+        if statement is not None and writer.choose(value.id, 3, 4) == 3:
+            name = self.outlived(value, statement.operands, statement)
         if name is None:
             name = s.Name(writer.fresh(value.type))
         writer.env[value.id] = name
@@ -222,14 +227,16 @@ class Body:
         else:
             self.assign(name, expr)
 
-    def _reused(self, value: Value, statement: Statement | None) -> s.Name | None:
-        """The name of an operand that is not needed any more, for the result to take over."""
-        writer = self.writer
-        if statement is None or self.pending or writer.choose(value.id, 3, 4) != 3:
+    def outlived(
+        self, value: Value, candidates: Sequence[Value], statement: Statement
+    ) -> s.Name | None:
+        """The name of an operand that is not needed after a statement, for its result to take."""
+        if self.pending:
             return None
+        writer = self.writer
         uses = writer.uses
         home = uses.home.get(value.id)
-        for operand in statement.operands:
+        for operand in candidates:
             key = operand.id
             name = writer.env.get(key)
             if (

@@ -21,7 +21,7 @@ BODIES = ("body", "step_fn", "loop_body", "advance", "apply_step", "update_step"
 CARRY = s.Name("carry")
 UNROLLED_ROUNDS = 8
 UNROLLED_STATEMENTS = 64
-CLOSURES = frozenset({*SIDES, *BODIES, CARRY.id, "lane", "per_item", "per_lane", "item_fn", "cell_fn"})
+CLOSURES = frozenset({*SIDES, *BODIES, CARRY.id, "shape", "lane", "per_item", "per_lane", "item_fn", "cell_fn"})
 """Names that nested functions take; locals must not."""
 
 
@@ -182,8 +182,12 @@ def _python(body: Body, loop: Loop) -> None:
     """Python unrolls the loop while it is traced; carried values are rebound."""
     writer = body.writer
     for param, init, result in zip(loop.params, loop.inits, loop.statement.results, strict=True):
-        name = s.Name(writer.fresh(param.type))
-        body.assign(name, spread_out(body, init, writer.mask(param)))
+        name = None
+        if writer.mask(init) == writer.mask(param) or writer.spread is None:
+            name = body.outlived(result, (init,), loop.statement)
+        if name is None:
+            name = s.Name(writer.fresh(param.type))
+            body.assign(name, spread_out(body, init, writer.mask(param)))
         writer.env[param.id] = writer.env[result.id] = name
     if loop.flag is not None:
         body.assign(loop.flag, TRUE)
@@ -194,7 +198,8 @@ def _python(body: Body, loop: Loop) -> None:
     counts = loop.rounds.counts(True)
     found = loop.write(inner, counter, counts is not None)
     rebind(inner, [writer.env[param.id] for param in loop.params], found)
-    values = s.Call(s.Name("range"), counter_range(counts, loop.rounds.count))
+    steps = counter_range(counts if loop.counted else None, loop.rounds.count)
+    values = s.Call(s.Name("range"), steps)
     body.add(s.For(counter, values, tuple(inner.lines) or (s.Pass(),)))
 
 
@@ -256,13 +261,16 @@ def _lax(body: Body, loop: Loop, scans: bool) -> None:
     names = [s.Name(writer.fresh(param.type)) for param in loop.params]
     for param, name in zip(loop.params, names, strict=True):
         writer.env[param.id] = name
-    targets: list[s.Expr] = [body.bind(result) for result in loop.statement.results]
+    results = loop.statement.results
+    alone = not scans and len(results) == 1 and loop.flag is None
+    targets: list[s.Expr] = [] if alone else [body.bind(result) for result in results]
     if loop.flag is not None:
         running = 0 if writer.axes is None else writer.axes.loops.get(loop.key, 0)
         starts.insert(0, _running(body, running))
         names.insert(0, loop.flag)
         targets.insert(0, s.Name("_"))
     counter = s.Name(writer.names.fresh("loop") if loop.counted else "_")
+    name = s.Name(writer.closure(BODIES, loop.key))
     inner = body.nested()
     if len(names) > 1:
         inner.assign(s.Tuple(tuple(names)), CARRY)
@@ -278,7 +286,6 @@ def _lax(body: Body, loop: Loop, scans: bool) -> None:
     found = loop.write(inner, counter, counts is not None)
     if loop.flag is not None:
         found.insert(0, loop.flag)
-    name = s.Name(writer.closure(BODIES, loop.key))
     params = (counter, names[0] if len(names) == 1 else CARRY)
     value = together(found)
     if scans:
@@ -288,7 +295,11 @@ def _lax(body: Body, loop: Loop, scans: bool) -> None:
     start = together(starts)
     lax = writer.sheet.lax
     if not scans:
-        body.assign(together(targets), s.Call(lax("fori_loop"), (*bounds, name, start)))
+        call = s.Call(lax("fori_loop"), (*bounds, name, start))
+        if alone:
+            body.define(results[0], call)
+        else:
+            body.assign(together(targets), call)
         return
     if loop.counted:
         kind = (("dtype", I32_TYPE),)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,13 +9,13 @@ from backends import surface as s
 from backends.jax.frame import Body, Sheet, Writer
 from backends.jax.loops import BODIES, CARRY, UNROLLED_ROUNDS, Rounds, counter_range, rebind
 from backends.jax.shapes import NONE, together, trailing
-from backends.jax.spell import I32_TYPE, dtype, element_scalar, fill, integer, jnp, template
+from backends.jax.spell import I32_TYPE, array_spellings, dtype, element_scalar, fill, integer, jnp
 from backends.jax.statements import emit_const, emit_op
 from backends.jax.units import Made, parameter_role
 from backends.jax.uses import count_uses
 from backends.style import Names
 from grammar.ops.array import ARRAY_OPS
-from grammar.program import Attribute, Region, Statement, Unit, Value, walk
+from grammar.program import Region, Statement, Unit, Value, walk
 from grammar.types import I32, Array
 
 
@@ -129,18 +128,14 @@ def _emit_launch(body: Body, statement: Statement, buffers: Buffers) -> None:
         body.assign(together([writer.env[value.id] for value in written]), call)
 
 
-_HOLES = re.compile(r"\b(?:[ni]|s[012]?)\b")
-
-
 def _array_op(body: Body, statement: Statement) -> None:
     """An op on whole arrays."""
     writer = body.writer
     result = statement.results[0]
     operands = statement.operands
-    texts = ARRAY_OPS[statement.op].spellings([value.type for value in operands], "jax")
-    text = texts[writer.choose(result.id, 0, len(texts))]
-    holes = _integers(statement.attribute)
-    spelling = template(_HOLES.sub(lambda match: holes[match[0]], text))
+    types = tuple([value.type for value in operands])
+    choices = array_spellings(statement.op, types, statement.attribute)
+    spelling = choices[writer.choose(result.id, 0, len(choices))]
     writer.sheet.modules.update(spelling.modules)
     for value, count in zip(operands, spelling.uses, strict=True):
         if count > 1:
@@ -151,14 +146,6 @@ def _array_op(body: Body, statement: Statement) -> None:
         return fill(spelling, filled, element_scalar(result.type))
 
     body.define(result, body.settle_wide(operands, build, body.room), statement)
-
-
-def _integers(attribute: Attribute) -> dict[str, str]:
-    """What the integer holes of a spelling stand for."""
-    if isinstance(attribute, tuple):
-        whole = f"({', '.join(map(str, attribute))}{',' if len(attribute) == 1 else ''})"
-        return {"s": whole} | {f"s{at}": str(number) for at, number in enumerate(attribute)}
-    return {"i": str(attribute)}
 
 
 # Loops

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from backends import surface as s
 from backends.jax.frame import Body, Writer
-from backends.jax.spell import dtype, integer, jnp
+from backends.jax.spell import TRUE, Operand, dtype, integer, jnp
 from grammar.program import Unit, Value
-from grammar.types import Array, Type, element_shape
+from grammar.types import BOOL, Array, Type, element_shape
 
 ELLIPSIS = s.Literal("...")
 NONE = s.Literal("None")
@@ -35,9 +35,19 @@ def parameter_shape(writer: Writer, mask: int, type_: Type) -> s.Expr:
             if axes:
                 shape = s.Subscript(shape, (s.Slice(upper=integer(-axes)),))
             shapes.append(shape)
-    lead = shapes[0] if len(shapes) == 1 else s.Call(jnp("broadcast_shapes"), tuple(shapes))
+    lead = shapes[0] if len(shapes) == 1 else _joint_shape(writer, mask, tuple(shapes))
     last = trailing(type_)
     return s.Binary("+", lead, s.Tuple(tuple(map(integer, last)))) if last else lead
+
+
+def _joint_shape(writer: Writer, mask: int, shapes: tuple[s.Expr, ...]) -> s.Name:
+    """The name of a broadcast shape, made at the head of the function."""
+    name = writer.shapes.get(mask)
+    if name is None:
+        name = s.Name("shape" if not writer.shapes else f"shape_{len(writer.shapes) + 1}")
+        writer.shapes[mask] = name
+        writer.head.append(s.Assign(name, s.Call(jnp("broadcast_shapes"), shapes)))
+    return name
 
 
 def spread_out(body: Body, value: Value, mask: int) -> s.Expr:
@@ -69,17 +79,34 @@ _FULL = {"0": "zeros", "0.0": "zeros", "False": "zeros", "1": "ones", "1.0": "on
 
 
 def choice(body: Body, condition: Value | s.Expr, lanes: bool, yes: Value, no: Value) -> s.Expr:
-    """`jnp.where(condition, yes, no)`; `lanes` where the condition may have lane axes."""
+    """`jnp.where(condition, yes, no)`, or logic where a side is a literal; `lanes` where the
+    condition may have lane axes."""
     axes = len(trailing(yes.type)) if lanes else 0
+    left, right = body.operand(yes), body.operand(no)
+    logical = yes.type == BOOL and (left.weak or right.weak)
     if isinstance(condition, Value):
-        test = body.typed(condition) if axes else body.raw(condition)
+        test = body.typed(condition) if axes or logical else body.raw(condition)
     else:
         test = condition
+    if logical:
+        return _logic(test, left, right)
     if axes:
         test = s.Subscript(test, (ELLIPSIS, *[NONE] * axes))
-    left, right = body.operand(yes), body.operand(no)
     first = body.typed(yes) if left.weak and right.weak else left.expr
     return s.Call(jnp("where"), (test, first, right.expr))
+
+
+def _logic(test: s.Expr, yes: Operand, no: Operand) -> s.Expr:
+    """A choice between truth values of which at least one is a literal."""
+    if yes.weak and no.weak:
+        if yes.expr == no.expr:
+            return s.Binary("|" if yes.expr == TRUE else "&", test, yes.expr)
+        return test if yes.expr == TRUE else s.Unary("~", test)
+    if yes.expr == test and no.expr != TRUE:
+        return test
+    if yes.weak:
+        return s.Binary("|", test, no.expr) if yes.expr == TRUE else s.Binary("&", s.Unary("~", test), no.expr)
+    return s.Binary("|", s.Unary("~", test), yes.expr) if no.expr == TRUE else s.Binary("&", test, yes.expr)
 
 
 def together(items: Sequence[s.Expr]) -> s.Expr:

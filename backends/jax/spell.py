@@ -13,6 +13,7 @@ import numpy as np
 from backends import surface as s
 from backends.template import OPERANDS, parse_template
 from grammar.ops import OPS, Instance
+from grammar.ops.array import ARRAY_OPS
 from grammar.program import Attribute
 from grammar.types import BOOL, I32, Array, Element, Scalar, Type, Vector, int_limits
 
@@ -107,7 +108,9 @@ class Spelling:
     modules: tuple[str, ...]
 
 
-_INTEGERS = re.compile(r"\b[ijn]\b")
+_INTEGERS = re.compile(r"""\"[^"]*"|\b[ijn]\b""")
+_ARRAY_INTEGERS = re.compile(r"""\"[^"]*"|\b(?:[in]|s[012]?)\b""")
+"""The integer holes of spellings; quoted text has none."""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -125,13 +128,27 @@ def spellings(
             row, column = divmod(attribute, columns) if op == "element" else (attribute, 0)
             integers |= {"i": str(row), "j": str(column)}
     texts = OPS[op].spellings(Instance(operands, result), "jax", lane=lane)
-    return tuple([template(_INTEGERS.sub(lambda m: integers[m[0]], text)) for text in texts])
+    # JAX cannot map `lax.clamp` over its limits alone.
+    texts = [text for text in texts if not text.startswith("lax.clamp")]
+    return tuple([template(_INTEGERS.sub(lambda m: integers.get(m[0], m[0]), t)) for t in texts])
+
+
+@lru_cache(maxsize=1 << 12)
+def array_spellings(op: str, operands: tuple[Type, ...], attribute: Attribute) -> tuple[Spelling, ...]:
+    """The spellings of an op on whole arrays, simplest first."""
+    holes = {"i": str(attribute)}
+    if isinstance(attribute, tuple):
+        inside = ", ".join(map(str, attribute)) + "," * (len(attribute) == 1)
+        holes = {"s": f"({inside})"} | {f"s{at}": str(n) for at, n in enumerate(attribute)}
+    texts = ARRAY_OPS[op].spellings(operands, "jax")
+    return tuple([template(_ARRAY_INTEGERS.sub(lambda m: holes.get(m[0], m[0]), t)) for t in texts])
 
 
 @lru_cache(maxsize=1 << 12)
 def template(text: str) -> Spelling:
     """A spelling from its text."""
-    parsed = parse_template(text)
+    # Surface has no starred arguments, and functions of lax take scalars beside arrays.
+    parsed = parse_template(text.replace("*jnp.broadcast_arrays(a, b)", "a, b"))
     modules = tuple([module for module in ("jax", "lax") if f"{module}." in text])
     return Spelling(parsed.expr, parsed.uses, modules)
 

@@ -79,7 +79,7 @@ def write_function(
     body = Body(writer)
     values = emit_region(body, unit.body)
     lines = body.finish(body.closing(values))
-    definition = s.FunctionDef(sheet.called[number], tuple(map(s.Param, params)), lines)
+    definition = s.FunctionDef(sheet.called[number], tuple(map(s.Param, params)), (*writer.head, *lines))
     masks = () if writer.axes is None else summary(unit, writer.axes)
     return Made(definition, tuple(range(len(params))), (), masks)
 

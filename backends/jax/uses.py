@@ -70,9 +70,9 @@ def _region(uses: Uses, region: Region) -> None:
             uses.home[value.id] = number
         if uses.dead(statement):
             continue
+        for inner in statement.regions:
+            _region(uses, inner)
         written = effect_of(statement.op) == "write"
         for position, value in enumerate(statement.operands):
             last = position == len(statement.operands) - 1
             uses.see(value, number, None if written and last else statement)
-        for inner in statement.regions:
-            _region(uses, inner)

@@ -71,6 +71,7 @@ class ArrayOp:
       replaces the plain one where the first operand has that rank.
     - `stages`: the kernels that compute it, the last of which makes the result. Loops only add up,
       or run over at most the extent of one axis, and stages nest none but short ones.
+    - `range`: the name of the rule in `grammar.ops.array_rules` that bounds the result's elements.
     - `view`: for ops that only move elements, where an element comes from.
     """
 
@@ -81,6 +82,7 @@ class ArrayOp:
     spell: Mapping[str, tuple[str, ...]]
     stages: Stages
     attribute: str = ""
+    range: str = "same"
     view: View | None = None
 
     def spellings(self, operands: Sequence[Type], backend: str) -> tuple[str, ...]:

@@ -88,12 +88,12 @@ def _stages(keep: bool, reduce: Reduce) -> Stages:
 
 def _reductions() -> tuple[ArrayOp, ...]:
     rows: list[ArrayOp] = []
-    for name, what, reduce in (
-        ("sum", "Sum", _sum),
-        ("mean", "Mean", _mean),
-        ("max", "Largest element", _max),
-        ("min", "Smallest element", _min),
-        ("prod", "Product", _prod),
+    for name, what, reduce, rule in (
+        ("sum", "Sum", _sum, "sum"),
+        ("mean", "Mean", _mean, "mean"),
+        ("max", "Largest element", _max, "same"),
+        ("min", "Smallest element", _min, "same"),
+        ("prod", "Product", _prod, "product"),
     ):
         rows.append(
             ArrayOp(
@@ -101,6 +101,7 @@ def _reductions() -> tuple[ArrayOp, ...]:
                 doc=f"{what} along an axis, which the result lacks.",
                 arity=1,
                 attribute="axis",
+                range=rule,
                 result=_result(False),
                 stages=_stages(False, reduce),
                 spell={"jax": (f"jnp.{name}(a, axis=i)", f"a.{name}(axis=i)", f"jnp.{name}(a, i)")},
@@ -112,6 +113,7 @@ def _reductions() -> tuple[ArrayOp, ...]:
                 doc=f"{what} along an axis, of which one element remains.",
                 arity=1,
                 attribute="axis",
+                range=rule,
                 result=_result(True),
                 stages=_stages(True, reduce),
                 spell={
@@ -263,6 +265,7 @@ REDUCE: tuple[ArrayOp, ...] = (
         name="matmul",
         doc="Matrix product, also with a vector, and of stacks of matrices.",
         arity=2,
+        range="matmul",
         result=_product,
         stages=_product_stages,
         spell={"jax": ("a @ b", "jnp.matmul(a, b)"), "jax_rank2": ("a @ b", "jnp.dot(a, b)")},
@@ -273,6 +276,7 @@ REDUCE: tuple[ArrayOp, ...] = (
         doc="Variance along an axis, of which one element remains.",
         arity=1,
         attribute="axis",
+        range="variance",
         result=_result(True),
         stages=_variance_stages,
         spell={"jax": ("jnp.var(a, axis=i, keepdims=True)", "a.var(axis=i, keepdims=True)")},
@@ -282,6 +286,7 @@ REDUCE: tuple[ArrayOp, ...] = (
         doc="The first place of the largest element along an axis, which the result lacks.",
         arity=1,
         attribute="axis",
+        range="place",
         result=_argmax,
         stages=_argmax_stages,
         spell={"jax": ("jnp.argmax(a, axis=i).astype(S)",)},
@@ -291,6 +296,7 @@ REDUCE: tuple[ArrayOp, ...] = (
         doc="The sum of the elements up to each along an axis.",
         arity=1,
         attribute="axis",
+        range="sum",
         result=_same_type,
         stages=_running_stages,
         spell={"jax": ("jnp.cumsum(a, axis=i)", "a.cumsum(axis=i)", "lax.cumsum(a, axis=i)")},
@@ -299,6 +305,7 @@ REDUCE: tuple[ArrayOp, ...] = (
         name="outer",
         doc="All products of an element of a and one of b.",
         arity=2,
+        range="outer",
         result=_outer,
         stages=_outer_stages,
         spell={"jax": ("jnp.outer(a, b)", "a[:, None] * b[None, :]")},
@@ -308,6 +315,7 @@ REDUCE: tuple[ArrayOp, ...] = (
         doc="Row s of the result is the sum of the rows k of a where b[k] is s.",
         arity=2,
         attribute="number of segments",
+        range="rows",
         result=_segments,
         stages=_segments_stages,
         spell={"jax": ("jax.ops.segment_sum(a, b, num_segments=i)",)},

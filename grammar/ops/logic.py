@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grammar.ops.base import Instance, Op
+from grammar.types import BF16, BOOL, F16
 
 
 def _comparison(
@@ -49,6 +50,11 @@ def _classification(name: str, doc: str, warp: str, jax: str) -> Op:
     )
 
 
+def _half_to_bool(instance: Instance) -> bool:
+    """Warp's C++ finds the conversion ambiguous."""
+    return instance.operands[0] in (F16, BF16) and instance.result == BOOL
+
+
 def _changes_type(instance: Instance) -> bool:
     return instance.operands[0] != instance.result
 
@@ -82,5 +88,6 @@ LOGIC: tuple[Op, ...] = (
         partials=("cast(g)",),
         smoothness="smooth",
         only=_changes_type,
+        unsupported={"warp": _half_to_bool},
     ),
 )

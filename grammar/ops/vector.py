@@ -155,7 +155,7 @@ PRODUCTS: tuple[Op, ...] = (
         "vector",
         ("scale(g, b)", "scale(g, a)"),
         ("wp.dot(a, b)",),
-        ("jnp.sum(a * b, axis=-1)", 'jnp.einsum("...i,...i->...", a, b)', "jnp.vecdot(a, b)"),
+        ("jnp.sum(a * b, axis=-1)", 'jnp.einsum("...x,...x->...", a, b)', "jnp.vecdot(a, b)"),
         ("jnp.dot(a, b)", "a @ b"),
         range="dot",
         weight=6,

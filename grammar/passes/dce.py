@@ -1,13 +1,14 @@
 """Dead code elimination: statements, results, carried values and units that nothing needs.
 
-Needs are marked from the effects and the results backwards, values of loops slot by slot, so that a
-carried value used only by itself is not needed. One sweep then rebuilds what is marked.
+One sweep from the end backwards keeps what changes memory, leaves the unit, or defines a needed
+value. A loop is swept until no further carried value turns out to be needed, so that one used only
+by itself is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from grammar.passes.uses import unit_uses
 from grammar.program import Program, Region, Statement, Terminator, Unit, Value
@@ -22,9 +23,9 @@ def eliminate_dead_code(program: Program) -> Program:
 
 def eliminate_dead(unit: Unit) -> Unit:
     """One unit without dead statements, results and carried values."""
-    marker = _Marker(unit)
-    marker.run()
-    return replace(unit, body=_Sweeper(marker).region(unit.body, None))
+    needed = {value.id for value in unit.body.end.values}
+    body = _sweep(unit.body.body, needed, ())
+    return replace(unit, body=Region(unit.body.params, body, unit.body.end))
 
 
 def drop_unused_units(program: Program) -> Program:
@@ -88,139 +89,98 @@ def _renumber(region: Region, numbers: dict[int, int]) -> Region:
     return replace(region, body=tuple(body))
 
 
-@dataclass(slots=True, eq=False)
-class _Node:
-    """A statement, the one that holds it, and for a loop the breaks and continues that target it,
-    each with the `if` it stands in. `slots` are the needed results or carried values."""
-
-    statement: Statement
-    parent: _Node | None
-    exits: list[tuple[Terminator, _Node]] = field(default_factory=list[tuple[Terminator, "_Node"]])
-    live: bool = False
-    slots: set[int] = field(default_factory=set[int])
-
-    @property
-    def loop(self) -> bool:
-        row = STRUCTURAL.get(self.statement.op)
-        return row is not None and row.loop
-
-    @property
-    def inits(self) -> tuple[Value, ...]:
-        return self.statement.operands[2 if self.statement.op == "for" else 0 :]
+def _acts(statement: Statement) -> bool:
+    """Whether a statement writes memory or leaves the unit, itself or within."""
+    if effect_of(statement.op) == "write":
+        return True
+    for region in statement.regions:
+        if region.end.kind == "return" or any([_acts(inner) for inner in region.body]):
+            return True
+    return False
 
 
-class _Marker:
-    """Finds what is needed. `owner` maps an id to the node and the slot that define it."""
+def _leaves_loop(statement: Statement) -> bool:
+    """Whether an `if` ends a round of the loop it stands in."""
+    return statement.op == "if" and any(
+        [
+            region.end.kind in ("break", "continue")
+            or any([_leaves_loop(inner) for inner in region.body])
+            for region in statement.regions
+        ]
+    )
 
-    def __init__(self, unit: Unit) -> None:
-        self.unit = unit
-        self.owner: dict[int, tuple[_Node, int]] = {}
-        self.nodes: dict[int, _Node] = {}
-        self.roots: list[_Node] = []
-        self.pending: list[int] = []
 
-    def run(self) -> None:
-        self.need(self.unit.body.end.values)
-        self.index(self.unit.body, None, None)
-        for node in self.roots:
-            self.mark(node)
-        while self.pending:
-            found = self.owner.get(self.pending.pop())
-            if found is not None:
-                self.slot(*found)
+def _sweep(
+    body: tuple[Statement, ...], needed: set[int], slots: Iterable[int]
+) -> tuple[Statement, ...]:
+    """What is needed of a body, given the ids needed after it; adds those it needs itself.
 
-    def need(self, values: Iterable[Value]) -> None:
-        self.pending.extend([value.id for value in values])
-
-    def index(self, region: Region, parent: _Node | None, loop: _Node | None) -> None:
-        for statement in region.body:
-            node = _Node(statement, parent)
-            self.nodes[id(statement)] = node
-            for at, value in enumerate(statement.results):
-                self.owner[value.id] = (node, at)
-            if effect_of(statement.op) == "write":
-                self.roots.append(node)
-            is_loop = node.loop
-            for inner in statement.regions:
-                if is_loop:
-                    for at, value in enumerate(inner.params[1:]):
-                        self.owner[value.id] = (node, at)
-                self.index(inner, node, node if is_loop else loop)
-                if inner.end.kind == "return":
-                    self.roots.append(node)
-                    self.need(inner.end.values)
-                elif inner.end.kind != "yield":
-                    assert loop is not None
-                    loop.exits.append((inner.end, node))
-
-    def mark(self, node: _Node) -> None:
-        """A statement is needed: its operands, what decides whether it runs, and what holds it."""
-        if node.live:
-            return
-        node.live = True
-        if node.parent is not None:
-            self.mark(node.parent)
-        statement = node.statement
+    `slots` are the needed carried values of the loop around it.
+    """
+    kept: list[Statement] = []
+    for statement in reversed(body):
+        wanted = [at for at, value in enumerate(statement.results) if value.id in needed]
         if not statement.regions:
-            self.need(statement.operands)
-        elif node.loop:
-            self.need(statement.operands[: len(statement.operands) - len(node.inits)])
-            for condition in statement.regions[:-1]:
-                self.need(condition.end.values)
-            for _, holder in node.exits:
-                self.mark(holder)
-        else:
-            self.need(statement.operands)
-
-    def slot(self, node: _Node, at: int) -> None:
-        """A result or carried value is needed, and with it everything that may become it."""
-        self.mark(node)
-        if at in node.slots:
-            return
-        node.slots.add(at)
-        statement = node.statement
-        if node.loop:
-            self.need((node.inits[at], statement.regions[-1].end.values[at]))
-            self.need([end.values[at] for end, _ in node.exits])
-        elif statement.regions:
-            self.need([r.end.values[at] for r in statement.regions if r.end.kind == "yield"])
+            if wanted or effect_of(statement.op) == "write":
+                needed.update([value.id for value in statement.operands])
+                kept.append(statement)
+        elif wanted or _acts(statement) or _leaves_loop(statement):
+            shorten = _shorten_if if statement.op == "if" else _shorten_loop
+            kept.append(shorten(statement, wanted, needed, slots))
+    kept.reverse()
+    return tuple(kept)
 
 
-class _Sweeper:
-    """Rebuilds what is marked."""
+def _shorten_if(
+    statement: Statement, wanted: list[int], needed: set[int], slots: Iterable[int]
+) -> Statement:
+    """An `if` with the wanted results only."""
+    regions: list[Region] = []
+    for region in statement.regions:
+        end = region.end
+        if end.kind == "yield":
+            end = _only(end, wanted)
+        elif end.kind != "return":
+            end = _only(end, slots)
+        needed.update([value.id for value in end.values])
+        regions.append(Region(region.params, _sweep(region.body, needed, slots), end))
+    needed.update([value.id for value in statement.operands])
+    results = tuple([statement.results[at] for at in wanted])
+    return Statement(statement.op, statement.operands, results, None, tuple(regions))
 
-    def __init__(self, marker: _Marker) -> None:
-        self.nodes = marker.nodes
 
-    def region(self, region: Region, loop: _Node | None) -> Region:
-        body: list[Statement] = []
-        for statement in region.body:
-            node = self.nodes[id(statement)]
-            if node.live:
-                body.append(self.statement(node, loop) if statement.regions else statement)
-        return Region(region.params, tuple(body), region.end)
-
-    def statement(self, node: _Node, loop: _Node | None) -> Statement:
-        statement, slots = node.statement, sorted(node.slots)
-        is_loop = node.loop
-        inner_loop = node if is_loop else loop
+def _shorten_loop(
+    statement: Statement, wanted: list[int], needed: set[int], slots: Iterable[int]
+) -> Statement:
+    """A loop with the carried values only that its results, or needed ones, depend on."""
+    carried = len(statement.results)
+    first = len(statement.operands) - carried
+    *conditions, last = statement.regions
+    while True:
         regions: list[Region] = []
-        for at, region in enumerate(statement.regions):
-            made = self.region(region, inner_loop)
-            params, end = region.params, region.end
-            if is_loop:
-                params = (params[0], *[params[slot + 1] for slot in slots])
-            if is_loop and at < len(statement.regions) - 1:
-                kept = end.values
-            elif end.kind == "yield":
-                kept = tuple([end.values[slot] for slot in slots])
-            elif end.kind == "return":
-                kept = end.values
-            else:
-                assert loop is not None
-                kept = tuple([end.values[slot] for slot in sorted(loop.slots)])
-            regions.append(Region(params, made.body, Terminator(end.kind, kept)))
-        control = statement.operands[: len(statement.operands) - len(node.inits)]
-        operands = (*control, *[node.inits[at] for at in slots]) if is_loop else statement.operands
-        results = tuple([statement.results[slot] for slot in slots])
-        return Statement(statement.op, operands, results, statement.attribute, tuple(regions))
+        for region in conditions:
+            needed.update([value.id for value in region.end.values])
+            regions.append(Region(region.params, _sweep(region.body, needed, ()), region.end))
+        end = _only(last.end, wanted)
+        needed.update([value.id for value in end.values])
+        regions.append(Region(last.params, _sweep(last.body, needed, wanted), end))
+        found = [
+            at
+            for at in range(carried)
+            if at in wanted
+            or any([region.params[at + 1].id in needed for region in statement.regions])
+        ]
+        if found == wanted:
+            break
+        wanted = found
+    trimmed = [
+        Region((r.params[0], *[r.params[at + 1] for at in wanted]), r.body, r.end) for r in regions
+    ]
+    operands = (*statement.operands[:first], *[statement.operands[first + at] for at in wanted])
+    needed.update([value.id for value in operands])
+    results = tuple([statement.results[at] for at in wanted])
+    return Statement(statement.op, operands, results, statement.attribute, tuple(trimmed))
+
+
+def _only(end: Terminator, slots: Iterable[int]) -> Terminator:
+    return Terminator(end.kind, tuple([end.values[at] for at in slots]))

@@ -113,9 +113,7 @@ class _Block:
         values = self.source.end.values
         if carried:
             values = self.owned(values, carried, len(self.source.body))
-        return Region(
-            self.source.params, tuple(self.out), Terminator(self.source.end.kind, values)
-        )
+        return Region(self.source.params, tuple(self.out), Terminator(self.source.end.kind, values))
 
     def statement(self, number: int, statement: Statement) -> None:
         if statement.op == "const":

@@ -9,9 +9,7 @@ from backends.base import Argument
 from backends.jax import capture as driver
 
 
-def plain_capture(
-    source: str, entry: str, arguments: Sequence[Argument]
-) -> tuple[str, str | None]:
+def plain_capture(source: str, entry: str, arguments: Sequence[Argument]) -> tuple[str, str | None]:
     """StableHLO of a file's function and of its backward, as one writes it by hand.
 
     All inexact arguments are differentiated, with cotangents for all inexact outputs; without

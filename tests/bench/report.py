@@ -17,7 +17,7 @@ PACKAGES = ("numpy", "libcst", "hypothesis", "msgspec", "warp-lang", "jax", "jax
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under columns. `failures` are lines that say which target was missed, and by how much."""
+    """Rows under columns. `failures` say which target was missed, and by how much."""
 
     title: str
     columns: tuple[str, ...]

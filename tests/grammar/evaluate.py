@@ -29,7 +29,7 @@ OPERATIONS: dict[str, Callable[..., Number]] = {
     "logical_and": lambda a, b: a and b,
     "logical_or": lambda a, b: a or b,
     "logical_not": operator.not_,
-    "splat": lambda a: a,
+    "fill": lambda a: a,
 }
 ATOMIC: dict[str, Callable[[Number, Number], Number]] = {
     "atomic_add": operator.add,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from grammar.parse import parse_program
-from grammar.program import Program, Statement, Unit
+from grammar.program import Program, Statement, Value
 from grammar.structural import STRUCTURAL
 from grammar.structural_checks import literal_fits
 from grammar.types import BF16, BOOL, F16, F32, F64, I8, I32, U64
@@ -62,7 +64,7 @@ LOOP = "%10: i32 = const 0\n%11: i32 = const 4\n"
         (FUNCTION, "%5: f32x3 = const 1.0", "const makes a scalar, not f32x3"),
         (
             FUNCTION,
-            "%5: f32x3 = splat %0\n%6: f32 = component %5 {3}",
+            "%5: f32x3 = fill %0\n%6: f32 = component %5 {3}",
             "the attribute of component is an integer from 0 to 2",
         ),
         (FUNCTION, "%5: f32[4] = zeros", "zeros does not stand in a function"),
@@ -87,7 +89,11 @@ LOOP = "%10: i32 = const 0\n%11: i32 = const 4\n"
             "%5 is not visible here",
         ),
         # Regions and exits
-        (FUNCTION, "if %2 {\nyield %0\n} else {\nyield\n}", "the first region yields (f32), not ()"),
+        (
+            FUNCTION,
+            "if %2 {\nyield %0\n} else {\nyield\n}",
+            "the first region yields (f32), not ()",
+        ),
         (FUNCTION, "if %0 {\nyield\n} else {\nyield\n}", "if takes one bool operand"),
         (
             FUNCTION,
@@ -95,7 +101,11 @@ LOOP = "%10: i32 = const 0\n%11: i32 = const 4\n"
             "not both regions of an if may exit",
         ),
         (FUNCTION, "if %2 {\nbreak\n} else {\nyield\n}", "break stands in no loop"),
-        (FUNCTION, "if %2 {\nreturn\n} else {\nyield\n}", "return takes values of types (f32) here"),
+        (
+            FUNCTION,
+            "if %2 {\nreturn\n} else {\nyield\n}",
+            "return takes values of types (f32) here",
+        ),
         (
             FUNCTION,
             LOOP + "for %10, %11 {1, 4} (%12: i32) {\nbreak\n}",
@@ -246,13 +256,15 @@ def test_empty_program_is_refused() -> None:
 
 def test_unknown_ops_and_stray_regions_are_refused() -> None:
     unit = EXAMPLES["loops"].entry
-    for strange in (Statement("launder", (), ()), Statement("identity", (), (), None, (unit.body,))):
-        body = (*unit.body.body, strange)
-        broken = Unit(
-            unit.kind, type(unit.body)(unit.body.params, body, unit.body.end), (), unit.grid
-        )
-        with pytest.raises(VerifyError, match=strange.op):
-            verify(Program((broken,)))
+    x = unit.body.params[0]
+    nested = Statement("neg", (x,), (Value(9999, x.type),), None, (unit.body,))
+    for strange, why in (
+        (Statement("launder", (), ()), "launder: unknown op"),
+        (nested, "neg has no regions"),
+    ):
+        body = replace(unit.body, body=(*unit.body.body, strange))
+        with pytest.raises(VerifyError, match=why):
+            verify(Program((replace(unit, body=body),)))
 
 
 @pytest.mark.parametrize(

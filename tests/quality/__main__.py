@@ -49,7 +49,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--preset", action="append", choices=list(GRAMMARS), help="only this one")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
     parser.add_argument(
-        "--python", action="append", default=[], metavar="PATH", help="also compare this interpreter"
+        "--python",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="also compare this interpreter",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the tables here")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")

@@ -68,7 +68,9 @@ def examine(job: tuple[str, str, int]) -> Found:
     found.programs, found.rendered = count, len(rendered)
     unformatted = misformatted([source.python for _, source in rendered])
     for position in unformatted:
-        _note(found, found.faults, ("format", "ruff format changes the file"), rendered[position][0])
+        _note(
+            found, found.faults, ("format", "ruff format changes the file"), rendered[position][0]
+        )
     found.formatted = len(rendered) - len(unformatted)
     language = BACKENDS[backend]
     levels = frozenset(level.name for level in language.levels)

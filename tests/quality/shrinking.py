@@ -1,4 +1,4 @@
-"""Shrinking: programs found in bulk, reduced from their choices to the least that still witnesses."""
+"""Shrinking: programs found in bulk, reduced from their choices to the least that will do."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def campaign(workers: int) -> Iterator[Table]:
         (one.witness, one.index, one.before, one.after, one.tried, one.seconds) for one in found
     )
     failures = tuple(
-        f"{one.witness}: {one.after} statements, at most {MOST}" for one in found if one.after > MOST
+        f"{one.witness}: {one.after} statements, at most {MOST}"
+        for one in found
+        if one.after > MOST
     )
     columns = ("witness", "index", "before", "after", "programs tried", "seconds")
     yield Table(f"{len(found)} witnesses shrunk", columns, rows, (), failures)

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from grammar.generate import draw_program
 from grammar.passes.canonical import exact_hash, structure_hash
 from grammar.presets import GRAMMARS
 from grammar.program import Program, Region, size
 from grammar.source import RandomSource
-from grammar.generate import draw_program
 from tests.bench.report import Table
 from tests.quality.pool import over
 
@@ -60,7 +60,7 @@ class Sample:
             self.paths[path] += statement.op != "const"
             for operand in statement.operands:
                 self.pairs[statement.op, makers[operand.id]] += 1
-            for number, inner in enumerate(statement.regions):
+            for inner in statement.regions:
                 for value in inner.params:
                     makers[value.id] = f"{statement.op}.parameter"
             if statement.regions:
@@ -159,7 +159,8 @@ def _texture(found: dict[str, Sample]) -> Table:
     columns = ("preset", "median", "p90", "most", "op-pair bits", "op pairs", "nesting bits")
     notes = (
         "sizes in statements without constants; op pair: an op and the op an operand comes from;",
-        "nesting: the path of regions a statement stands in; shape: a program's tree of control flow",
+        "nesting: the path of regions a statement stands in; shape: a program's control flow, as",
+        "a tree",
     )
     columns = (*columns, "shape bits", "shapes")
     return Table("Sizes and entropies", columns, rows, notes)
