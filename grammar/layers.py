@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from grammar.draw import NEVER
 from grammar.layer_blocks import (
+    activation,
     attend,
     bias,
     causal,
@@ -30,7 +32,6 @@ from grammar.layer_blocks import (
     outer,
     part,
     pointwise,
-    activation,
     pool,
     reduce,
     residual,
@@ -42,13 +43,12 @@ from grammar.layer_blocks import (
     standardize,
     turn,
 )
-from grammar.draw import NEVER
 from grammar.network import Network, no_functions, shape_of
 from grammar.passes.dce import drop_unused_parameters, eliminate_dead_code
 from grammar.program import Program, Region, Terminator, Unit, Value
 from grammar.source import Source
 from grammar.tables import Tables, choice
-from grammar.types import F32, F64, I32, Array, Scalar
+from grammar.types import F32, F64, I32, Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,18 @@ _ALL: tuple[Layer, ...] = (
     Layer("pool", "Neighbouring rows reduced to one.", pool, 2, 2, (2, 3)),
     Layer("standardize", "A norm spelled out.", standardize, 2, 8),
     Layer("gate", "One projection gated by another.", gate, 3, 4, (2, 3)),
-    Layer("mlp", "Two projections with an activation between, perhaps around which a residual.", mlp, 5, 8, (2, 3)),
+    Layer(
+        "mlp",
+        "Two projections with an activation between, perhaps around which a residual.",
+        mlp,
+        5,
+        8,
+        (2, 3),
+    ),
     Layer("convolution", "A convolution along time.", convolve, 4, 3, (2, 3)),
-    Layer("attention", "Projections to queries, keys and values, and attention.", attend, 5, 6, (2, 3)),
+    Layer(
+        "attention", "Projections to queries, keys and values, and attention.", attend, 5, 6, (2, 3)
+    ),
     Layer("causal", "The same where a row sees only earlier ones.", causal, 3, 6, (2, 3)),
     Layer("heads", "Attention by several heads.", heads, 2, 12, (2,)),
     Layer("gram", "The products of all pairs of rows.", gram, 1, 2, (2, 3)),
@@ -95,8 +104,17 @@ _ALL: tuple[Layer, ...] = (
     Layer("segments", "Rows summed by group.", segments, 1, 1, (1, 2)),
     Layer("one_hot", "Plus rows chosen by class.", one_hot, 1, 3, (2,)),
     Layer("fold_rows", "The same elements in another shape.", fold_rows, 1, 1, (2, 3)),
-    Layer("cross_entropy", "Cross entropy with labels, perhaps its mean.", cross_entropy, 2, 2, (2,)),
-    Layer("squared_error", "Mean squared error to a target, perhaps its mean.", squared_error, 2, 2, (2, 3)),
+    Layer(
+        "cross_entropy", "Cross entropy with labels, perhaps its mean.", cross_entropy, 2, 2, (2,)
+    ),
+    Layer(
+        "squared_error",
+        "Mean squared error to a target, perhaps its mean.",
+        squared_error,
+        2,
+        2,
+        (2, 3),
+    ),
 )
 
 LAYERS: dict[str, Layer] = {layer.name: layer for layer in _ALL}
@@ -116,9 +134,7 @@ def draw_layers(source: Source, tables: Tables) -> Program:
     if not network.statements:
         network.keep(network.row("relu", network.arrays[-1]))
     results = _results(network)
-    region = Region(
-        tuple(network.params), tuple(network.statements), Terminator("return", results)
-    )
+    region = Region(tuple(network.params), tuple(network.statements), Terminator("return", results))
     made = Program((Unit("program", region, tuple([value.type for value in results])),))
     return Program((drop_unused_parameters(eliminate_dead_code(made).entry),))
 

@@ -107,7 +107,11 @@ class Network(Body):
 
     def spread(self, value: Value, to: Value) -> Value:
         """An array broadcast to the shape of another."""
-        return value if value.type == to.type else self.array("broadcast", value, attribute=shape_of(to))
+        return (
+            value
+            if value.type == to.type
+            else self.array("broadcast", value, attribute=shape_of(to))
+        )
 
     def extent(self) -> int:
         """The extent of a new axis."""

@@ -97,7 +97,7 @@ _PRESETS = (
     Grammar(
         name="multi_statement",
         doc="Longer straight-line bodies over several types.",
-        statements=(2, 5),
+        statements=(2, 4),
         groups={**_MATH, **_INTEGER},
         types=_NUMBERS,
         arrays=(2, 4),

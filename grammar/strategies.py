@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -63,6 +64,10 @@ def programs(draw: st.DrawFn, grammar: Grammar) -> Program:
     return draw_program(DrawSource(draw), grammar)
 
 
+class _Enough(BaseException):
+    """Ends a run of Hypothesis, which takes any `Exception` for a failure to shrink."""
+
+
 def shrink(
     grammar: Grammar,
     choices: Sequence[int],
@@ -83,8 +88,13 @@ def shrink(
     # One choice more than is drawn: a stored example that fits exactly counts as shrunk already.
     database.save(key, encode([*choices, 0]))
 
+    tried = 0
+
     def holds(program: Program) -> bool:
-        nonlocal smallest
+        nonlocal smallest, tried
+        if tried == steps:
+            raise _Enough
+        tried += 1
         if not witness(program):
             return False
         smallest = program
@@ -92,10 +102,10 @@ def shrink(
 
     quiet = settings(
         database=database,
-        max_examples=steps,
         deadline=None,
         phases=[Phase.reuse, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
-    find(programs(grammar), holds, settings=quiet, database_key=key)
+    with suppress(_Enough):
+        find(programs(grammar), holds, settings=quiet, database_key=key)
     return smallest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +26,9 @@ class LineSink:
             while done < len(line):
                 done += os.write(self._descriptor, line[done:])
         except OSError:
-            if done and self._owned:
-                end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
-                os.ftruncate(self._descriptor, end - done)
+            if done and self._owned and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                start = os.lseek(self._descriptor, -done, os.SEEK_CUR)
+                os.ftruncate(self._descriptor, start)
             raise
 
     def __enter__(self) -> LineSink:

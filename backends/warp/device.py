@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 from backends import surface as s
 from backends.style import Names, Style
@@ -113,8 +112,8 @@ class _Lowering:
         self.bound: dict[int, s.Expr] = {}
         self.widths: dict[int, int] = {}  # of values bound to compound expressions
         self.loops: list[_Loop] = []
+        self.constants: set[str] = set()  # names that Warp may take for constants
         self.depth = 1
-        self.serial = count(1)
 
     def choose(self, kind: int, value: int, n: int) -> int:
         return self.style.choose(self.site + 8 * value + kind, n)
@@ -203,7 +202,7 @@ class _Lowering:
         self, name: s.Name, value: Value, expr: s.Expr, out: list[s.Stmt], carried: bool = False
     ) -> None:
         """`name = expr`, or `name += ...` where it says the same."""
-        if is_number(expr) and (carried or self.loops or value.type == BOOL):
+        if self.constant(expr) and (carried or self.loops or value.type == BOOL):
             expr = s.Call(self.spelling.type(value.type), (expr,))
         elif (
             isinstance(expr, s.Binary)
@@ -214,6 +213,20 @@ class _Lowering:
             out.append(s.AugAssign(name, expr.op, expr.right))
             return
         out.append(s.Assign(name, expr))
+
+    def constant(self, expr: s.Expr) -> bool:
+        """Whether Warp takes an expression for a constant, which no dynamic loop may assign."""
+        if isinstance(expr, s.Unary) and expr.op == "-":
+            expr = expr.operand
+            if isinstance(expr, s.Name):
+                return expr.id in self.constants
+        return is_number(expr)
+
+    def named(self, value: Value, expr: s.Expr, out: list[s.Stmt]) -> s.Name:
+        """A new variable that holds an expression for a value."""
+        name = s.Name(self.names.fresh(role(value.type)))
+        self.set(name, value, expr, out)
+        return name
 
     def assign(
         self,
@@ -234,15 +247,13 @@ class _Lowering:
             return
         reads = [_names(expr) for _, _, expr, _ in pending]
         while pending:
-            free = 0
             for free, (name, _, _, _) in enumerate(pending):
                 if not any(name.id in reads[n] for n in range(len(pending)) if n != free):
                     break
-            else:
+            else:  # they exchange values
                 free = 0
                 name, value, expr, carried = pending[0]
-                held = s.Name(self.names.fresh(role(value.type)))
-                out.append(s.Assign(held, expr))
+                held = self.named(value, expr, out)
                 pending[0] = (name, value, held, carried)
                 reads[0] = {held.id}
                 continue
@@ -270,9 +281,7 @@ class _Lowering:
     def settle(self, value: Value, out: list[s.Stmt]) -> None:
         """Name what a value is bound to if it is a compound expression."""
         if self.widths.pop(value.id, 0):
-            name = s.Name(self.names.fresh(role(value.type)))
-            out.append(s.Assign(name, self.bound[value.id]))
-            self.bound[value.id] = name
+            self.bound[value.id] = self.named(value, self.bound[value.id], out)
 
     def operands(self, values: Sequence[Value], out: list[s.Stmt]) -> tuple[list[s.Expr], int]:
         """The expressions of operands and their width, the widest named until they fit."""
@@ -298,8 +307,8 @@ class _Lowering:
         # A named constant must not be assigned in a loop, and a named truth value is one to Warp.
         if not self.loops and value.type != BOOL and self.plan.counts.get(value.id, 0) > 1:
             if self.choose(3, value.id, 4) == 3:
-                name = s.Name(self.names.fresh(role(value.type)))
-                out.append(s.Assign(name, expr))
+                name = self.named(value, expr, out)
+                self.constants.add(name.id)
                 self.bound[value.id] = name
 
     def row(self, statement: Statement, out: list[s.Stmt]) -> None:
@@ -423,9 +432,7 @@ class _Lowering:
         }
         for value in limits:  # Python evaluates them after the inits are assigned
             if changed & _names(self.bound[value.id]):
-                name = s.Name(self.names.fresh(role(I32)))
-                out.append(s.Assign(name, self.bound[value.id]))
-                self.bound[value.id] = name
+                self.bound[value.id] = self.named(value, self.bound[value.id], out)
         start, stop = [self.bound[value.id] for value in limits]
         self.assign(held, inits, out)
         assert isinstance(statement.attribute, tuple)
@@ -435,6 +442,7 @@ class _Lowering:
         else:
             arguments = (stop,) if start == _ZERO else (start, stop)
         index = s.Name(self.names.fresh("loop"))
+        self.constants.add(index.id)  # Warp unrolls short loops
         self.bound[region.params[0].id] = index
         self.loops.append(_Loop(held))
         body = self.block(region, held)

@@ -67,9 +67,11 @@ def _lower(
         make = driver if unit.kind == "program" else device_unit
         definitions.append(make(program, number, unit_names, names.scope(), spelling, style))
     body: list[s.Stmt] = [*definitions]
+    imports = [_IMPORT_WARP]
     if main:
         body += self_test(program, definitions[-1], unit_names, names, spelling)
-    imports = [_IMPORT_NUMPY, _IMPORT_WARP] if main else [_IMPORT_WARP]
+        if any(isinstance(value.type, Array) for value in program.entry.parameters):
+            imports = [_IMPORT_NUMPY, _IMPORT_WARP]
     types = [s.Assign(s.Name(name), value) for name, value in spelling.defined.items()]
     return s.Module((*imports, *types, *body)), definitions
 

@@ -36,9 +36,10 @@ def structure_hash(program: Program) -> str:
 
 
 def _new(values: tuple[Value, ...], known: dict[int, Value]) -> tuple[Value, ...]:
-    for value in values:
-        known[value.id] = Value(len(known), value.type)
-    return tuple([known[value.id] for value in values])
+    made = tuple([Value(number, v.type) for number, v in enumerate(values, len(known))])
+    for old, new in zip(values, made, strict=True):
+        known[old.id] = new
+    return made
 
 
 def _region(region: Region, known: dict[int, Value]) -> Region:
@@ -46,8 +47,16 @@ def _region(region: Region, known: dict[int, Value]) -> Region:
     body: list[Statement] = []
     for statement in region.body:
         operands = tuple([known[operand.id] for operand in statement.operands])
-        results = _new(statement.results, known)
-        regions = tuple([_region(inner, known) for inner in statement.regions])
+        results = statement.results
+        if len(results) == 1:
+            (old,) = results
+            new = known[old.id] = Value(len(known), old.type)
+            results = (new,)
+        else:
+            results = _new(results, known)
+        regions = statement.regions
+        if regions:
+            regions = tuple([_region(inner, known) for inner in regions])
         body.append(Statement(statement.op, operands, results, statement.attribute, regions))
     end = Terminator(region.end.kind, tuple([known[value.id] for value in region.end.values]))
     return Region(params, tuple(body), end)

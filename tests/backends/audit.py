@@ -14,7 +14,7 @@ import numpy as np
 
 from grammar.ops import OPS, Instance, Op
 from grammar.ops.interval import Range, constant, join
-from grammar.ranges import DOMAINS
+from grammar.ranges import DOMAINS, RULES, fits
 from grammar.types import Element, element_shape, scalar_of
 from tests.spelling import LETTERS, fill, jax_holes, warp_holes, warp_type
 
@@ -65,11 +65,23 @@ def samples(op: Op, instance: Instance) -> list[Any]:
     """Operands for `LANES` lanes, each within its domain; the same for every spelling."""
     seed = zlib.crc32(f"{op.name} {instance.operands} {instance.result}".encode())
     random = np.random.default_rng(seed)
+    lanes = [_lane(random, op, instance) for _ in range(LANES)]
+    return [np.stack([lane[place] for lane in lanes]) for place in range(op.arity)]
+
+
+def _lane(random: np.random.Generator, op: Op, instance: Instance) -> list[Any]:
+    """Operands for one lane; those of integer ops do not overflow."""
     requires = op.requires or ("",) * op.arity
-    return [
-        np.stack([_sample(random, type_, name, instance) for _ in range(LANES)])
-        for type_, name in zip(instance.operands, requires, strict=True)
-    ]
+    while True:
+        values = [
+            _sample(random, type_, name, instance)
+            for type_, name in zip(instance.operands, requires, strict=True)
+        ]
+        if scalar_of(instance.result).kind == "float":
+            return values
+        known = tuple(map(range_of, instance.operands, values))
+        if fits(instance.result, RULES[op.range](known, instance, 0)):
+            return values
 
 
 _EDGES = (0.0, 1.0, -1.0, 0.5, -0.5, 2.5, -2.5, 3.0)
@@ -216,9 +228,7 @@ def run_jax(found: Sequence[Case]) -> list[tuple[Case, Any]]:
             for function, case in zip(functions, held, strict=True)
         ]
 
-        def chunk(
-            operands: list[list[Any]], wrapped: list[Any] = wrapped
-        ) -> list[Any]:
+        def chunk(operands: list[list[Any]], wrapped: list[Any] = wrapped) -> list[Any]:
             return [f(*args) for f, args in zip(wrapped, operands, strict=True)]
 
         results = jax.jit(chunk)([samples(case.op, case.instance) for case in held])

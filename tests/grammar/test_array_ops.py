@@ -35,9 +35,7 @@ def test_names_are_not_taken_by_other_ops() -> None:
 
 
 @pytest.mark.parametrize(("name", "operands", "attribute"), CASES)
-def test_result_type_is_the_one_numpy_gives(
-    name: str, operands: str, attribute: Attribute
-) -> None:
+def test_result_type_is_the_one_numpy_gives(name: str, operands: str, attribute: Attribute) -> None:
     given = types(operands)
     found = result_type(name, given, attribute)
     assert found.shape == expected(name, given, attribute).shape

@@ -37,13 +37,14 @@ def digest_lines(python: str, hash_seed: int, count: int, presets: Sequence[str]
 
 
 def drawn_by_hypothesis(grammar: Grammar, seed: int, count: int) -> list[Program]:
-    """The programs of `count` test cases whose draws are forced to (seed, 0), (seed, 1), ..."""
+    """Programs of test cases whose draws are forced to (seed, 0), (seed, 1), ...: `count` of them,
+    and those that Hypothesis adds, such as its simplest one."""
     found: list[Program] = []
     with addressed(seed, 0) as backend:
 
         @settings(
             backend=backend,
-            max_examples=count,
+            max_examples=count + 5,
             phases=[Phase.generate],
             database=None,
             deadline=None,
@@ -99,10 +100,10 @@ def campaign(
 
 def _forced(count: int) -> Table:
     grammar = GRAMMARS[FULL]
-    found = drawn_by_hypothesis(grammar, 0, count)
-    expected = {print_program(program_at(grammar, 0, index)) for index in range(count)}
-    equal = sum(print_program(program) in expected for program in found)
+    found = {print_program(program) for program in drawn_by_hypothesis(grammar, 0, count)}
+    expected = [print_program(program_at(grammar, 0, index)) for index in range(count)]
+    equal = sum(text in found for text in expected)
     rows = ((FULL, count, len(found), equal),)
-    columns = ("preset", "addresses", "test cases", "equal")
+    columns = ("preset", "addresses", "different test cases", "equal")
     missed = (f"{equal} of {count} programs equal",) if equal < count else ()
     return Table("DrawSource forced to addresses, against RandomSource", columns, rows, (), missed)
