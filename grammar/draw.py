@@ -143,8 +143,14 @@ def gathered(body: Body, type_: Element) -> Value:
     value = latest(body, type_)
     body.used[value.id] = True
     used = body.used
-    others = [v for v in body.fresh if not used[v.id] and v.type != BOOL]
+    others = [v for v in body.fresh if not used[v.id]]
     for other in others[-4:]:
+        if other.type == BOOL:
+            if type_ != BOOL:
+                instead = operand(body, type_, value)
+                choose = entry("select", (BOOL, type_, type_))
+                value = body.apply(choose, [other, value, instead])
+            continue
         joined = _converted(body, other, type_)
         if joined is None:
             continue

@@ -33,7 +33,7 @@ def _comparison(n: Network, x: Value) -> Value:
 
 
 def _partner(n: Network, x: Value) -> Value:
-    """Something to combine an array with: a number, an array of its shape, or one repeated to it."""
+    """Something to combine an array with: a number, or an array of (or repeated to) its shape."""
     below = n.source.below
     how = below(6)
     others = n.like(x)

@@ -205,7 +205,7 @@ _PRESETS = (
         name="program",
         doc="Several kernels and functions with a driver that launches them over named buffers.",
         shape="program",
-        statements=(3, 9),
+        statements=(2, 5),
         groups={**_MATH, **_LOGIC},
         types={"f32": 8, "f64": 1, "i32": 1},
         control={"op": 10, "if": 2, "for": 1, "load": 2, "call": 1},
@@ -213,7 +213,7 @@ _PRESETS = (
         arrays=(1, 2),
         ranks={"1": 3, "2": 1},
         functions=(0, 2),
-        kernels=(2, 4),
+        kernels=(2, 3),
         accesses={"own": 5, "shifted": 2, "free": 1},
     ),
 )

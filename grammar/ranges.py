@@ -14,6 +14,7 @@ from grammar.ops.base import Instance
 from grammar.ops.interval import (
     DOMINANT,
     FLOOR,
+    TINY,
     ZERO,
     Range,
     constant,
@@ -31,6 +32,7 @@ __all__ = [
     "FLOOR",
     "RULES",
     "TAME",
+    "TINY",
     "ZERO",
     "Domain",
     "Range",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from grammar import guards, ranges
 from grammar.body import Library
 from grammar.draw import NEVER
-from grammar.generate import draw_grid, new_library
+from grammar.kernel import draw_grid, new_library
 from grammar.passes.dce import drop_unused_parameters, eliminate_dead_code
 from grammar.program import Program, Region, Statement, Terminator, Unit, Value
 from grammar.ranges import Range

@@ -1,4 +1,4 @@
-"""Drawing a kernel over buffers that are there already, and what a driver must know to launch it."""
+"""Drawing a kernel over buffers that are there, and what a driver must know to launch it."""
 
 from __future__ import annotations
 

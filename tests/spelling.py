@@ -22,7 +22,7 @@ class _Filled(ast.NodeTransformer):
     def __init__(self, names: dict[str, str]) -> None:
         self.names = names
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802 (the name ast looks for)
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         text = self.names.get(node.id)
         return node if text is None else ast.parse(text, mode="eval").body
 

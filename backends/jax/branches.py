@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 from backends import surface as s
 from backends.cst import width
-from backends.jax.frame import Body
-from backends.jax.shapes import choice, together, trailing
+from backends.jax.frame import Body, together
+from backends.jax.shapes import choice, trailing
 from grammar.program import Statement, Value
 
 PAIRS = (
@@ -87,16 +89,14 @@ def _cond(body: Body, statement: Statement) -> None:
         body.define(results[0], body.settle_wide(values, build, body.room), statement)
         return
     returned = [block.closing(side) for block, side in zip(blocks, sides, strict=True)]
-    functions: list[s.Expr] = []
-    short = not any(block.lines for block in blocks) and sum(map(width, returned)) < 32
-    if short:
+    lambdas = [s.Lambda((), value) for value in returned]
+    call = s.Call(writer.sheet.lax("cond"), (body.typed(condition), *lambdas))
+    if not any(block.lines for block in blocks) and width(call) <= min(80, body.room):
         writer.closures.difference_update(names)
-        functions = [s.Lambda((), value) for value in returned]
     else:
         for name, block, value in zip(names, blocks, returned, strict=True):
             body.add(s.FunctionDef(name, (), block.finish(value)))
-            functions.append(s.Name(name))
-    call = s.Call(writer.sheet.lax("cond"), (body.typed(condition), *functions))
+        call = s.Call(call.func, (call.args[0], *map(s.Name, names)))
     if len(results) == 1:
         body.define(results[0], call, statement)
     else:
@@ -107,11 +107,11 @@ def names_of_sides(body: Body, value: Value) -> tuple[str, str]:
     """Names for the two functions of a `cond`."""
     writer = body.writer
     start = writer.choose(value.id, 1, len(PAIRS))
-    for suffix in ("", *[f"_{n}" for n in range(2, 1000)]):
+    for suffix in itertools.chain(("",), map("_{}".format, itertools.count(2))):
         for step in range(len(PAIRS)):
             pair = PAIRS[(start + step) % len(PAIRS)]
             names = (pair[0] + suffix, pair[1] + suffix)
             if names[0] not in writer.closures:
                 writer.closures.update(names)
                 return names
-    raise AssertionError("a thousand nested branches")
+    raise AssertionError("names do not run out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,8 +17,13 @@ from grammar.program import Region, Statement, Unit, Value
 from grammar.types import Array, Matrix, Scalar, Type, Vector
 
 LINE = 88
-_ROOM = 24
+_TARGET = 24
 """Columns left for the target of an assignment."""
+
+
+def together(items: Sequence[s.Expr]) -> s.Expr:
+    """One expression as it is, several as a tuple."""
+    return items[0] if len(items) == 1 else s.Tuple(tuple(items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +116,13 @@ class Writer:
     def closure(self, words: tuple[str, ...], key: int) -> str:
         """A name for a nested function, one of the words."""
         start = self.choose(key, 1, len(words))
-        for suffix in ("", *map(str, range(2, 1000))):
+        for suffix in itertools.chain(("",), map("_{}".format, itertools.count(2))):
             for step in range(len(words)):
-                name = words[(start + step) % len(words)] + ("_" + suffix if suffix else "")
+                name = words[(start + step) % len(words)] + suffix
                 if name not in self.closures:
                     self.closures.add(name)
                     return name
-        raise AssertionError("a thousand nested functions")
+        raise AssertionError("names do not run out")
 
 
 def role_of(type_: Type) -> str:
@@ -161,7 +167,7 @@ class Body:
     @property
     def room(self) -> int:
         """Columns for an assigned expression."""
-        return LINE - 4 * self.depth - _ROOM
+        return self.left(_TARGET)
 
     def operand(self, value: Value) -> Operand:
         """A value as an operand, possibly a Python number."""
@@ -198,7 +204,22 @@ class Body:
             self.pending[widest.id] = widest
             self.settle(widest)
             expr = build()
+        if width(expr) > self.left(_TARGET - 8):
+            literals = [value for value in values if self._name_literal(value)]
+            expr = build() if literals else expr
         return expr
+
+    def _name_literal(self, value: Value) -> bool:
+        """Give a name to a number that is used once, in the region that defines it."""
+        writer = self.writer
+        scalar = writer.weak.get(value.id)
+        if scalar is None or not writer.uses.inner(value):
+            return False
+        name = s.Name(writer.fresh(value.type))
+        self.assign(name, strong(scalar, writer.env[value.id]))
+        writer.env[value.id] = name
+        del writer.weak[value.id]
+        return True
 
     def define(self, value: Value, expr: s.Expr, statement: Statement | None = None) -> None:
         """Bind a value to an expression: assigned to a name, or kept for its one use."""
@@ -215,6 +236,7 @@ class Body:
                 writer.env[value.id] = expr
                 self.pending[value.id] = value
                 return
+        expr = self.narrowed(expr, value.type)
         name = None
         if statement is not None and writer.choose(value.id, 3, 4) == 3:
             name = self.outlived(value, statement.operands, statement)
@@ -226,6 +248,26 @@ class Body:
             self.add(s.AugAssign(name, expr.op, expr.right))
         else:
             self.assign(name, expr)
+
+    def narrowed(self, expr: s.Expr, type_: Type) -> s.Expr:
+        """An expression whose widest part is named as long as it does not fit on a line."""
+        while width(expr) > self.left(_TARGET - 8):
+            parts = expr.args if isinstance(expr, s.Call) else ()
+            if isinstance(expr, s.Binary):
+                parts = (expr.left, expr.right)
+            parts = [part for part in parts if isinstance(part, (s.Call, s.Binary))]
+            if not parts:
+                break
+            widest = max(parts, key=width)
+            name = s.Name(self.writer.fresh(type_))
+            self.assign(name, self.narrowed(widest, type_))
+            if isinstance(expr, s.Binary):
+                left, right = (name if part is widest else part for part in (expr.left, expr.right))
+                expr = s.Binary(expr.op, left, right)
+            elif isinstance(expr, s.Call):
+                args = tuple([name if part is widest else part for part in expr.args])
+                expr = s.Call(expr.func, args, expr.keywords)
+        return expr
 
     def outlived(
         self, value: Value, candidates: Sequence[Value], statement: Statement
@@ -267,17 +309,29 @@ class Body:
             writer.owners[name.id] = value.id
         return name
 
-    def settle_long(self, values: Sequence[Value]) -> None:
-        """Name those of several values that take long expressions."""
-        for value in values:
-            if len(values) > 1 and value.id in self.pending and width(self.writer.env[value.id]) > 30:
-                self.settle(value)
+    def fitting(
+        self, items: Sequence[s.Expr], types: Sequence[Type], room: int
+    ) -> tuple[s.Expr, ...]:
+        """Expressions that stand side by side, the widest named first until all fit the room."""
+        found = list(items)
+        widths = [0 if isinstance(item, s.Name) else width(item) for item in found]
+        total = sum(map(width, found)) + 2 * len(found)
+        while total > room and any(widths):
+            at = widths.index(max(widths))
+            name = s.Name(self.writer.fresh(types[at]))
+            self.assign(name, found[at])
+            total += len(name.id) - widths[at]
+            found[at], widths[at] = name, 0
+        return tuple(found)
 
     def closing(self, values: Sequence[Value]) -> s.Expr:
         """What a function returns: the values with their dtypes, several as a tuple."""
-        self.settle_long(values)
-        items = tuple([self.typed(value) for value in values])
-        return items[0] if len(items) == 1 else s.Tuple(items)
+        items = [self.typed(value) for value in values]
+        return together(self.fitting(items, [value.type for value in values], self.left(8)))
+
+    def left(self, used: int) -> int:
+        """The columns left on a line of this block that uses some."""
+        return LINE - 4 * self.depth - used
 
     def finish(self, value: s.Expr | None) -> tuple[s.Stmt, ...]:
         """The block, closed by `return value`."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backends import surface as s
+from backends.cst import width
 from backends.jax.atomics import reduced, reducible, scatter
-from backends.jax.frame import Body, Writer, role_of
+from backends.jax.frame import Body, Writer, role_of, together
 from backends.jax.regions import emit_region
-from backends.jax.shapes import NONE, together
+from backends.jax.shapes import NONE
 from backends.jax.spell import I32_TYPE, integer, jnp
 from grammar.program import Statement, Value
-from grammar.types import Array
+from grammar.types import I32, Array
 
 LANES = ("lane", "per_item", "per_lane", "item_fn", "cell_fn")
 
@@ -49,11 +50,14 @@ def map_lanes(writer: Writer, arrays: Sequence[Value]) -> tuple[s.Stmt, ...]:
     ]
     outer = Body(writer)
     outer.add(lane)
+    taken = 14 * len(sent) + sum(width(writer.env[value.id]) + 2 for value in passed)
     if maps:
-        call = s.Call(writer.sheet.lax("map"), (s.Name(name), *ranges))
+        arguments = outer.fitting(ranges, [I32] * len(ranges), outer.left(taken + 16))
+        call = s.Call(writer.sheet.lax("map"), (s.Name(name), *arguments))
     else:
         function = _vmapped(outer, s.Name(name), axes, len(passed))
-        call = s.Call(function, (*ranges, *[writer.env[value.id] for value in passed]))
+        arguments = outer.fitting(ranges, [I32] * len(ranges), outer.left(taken + width(function)))
+        call = s.Call(function, (*arguments, *[writer.env[value.id] for value in passed]))
     if len(sent) == 1 and stored:
         return outer.finish(call)
     return _combined(outer, arrays, stored, sent, call)
@@ -106,4 +110,5 @@ def _combined(
         given = next(rest) if varying else reduced(statement, next(rest))
         old = new.get(array.id, writer.env[array.id])
         new[array.id] = scatter(statement, old, spots, given)
-    return body.finish(together([new[array.id] for array in arrays]))
+    items = [new[array.id] for array in arrays]
+    return body.finish(together(body.fitting(items, [a.type for a in arrays], body.left(8))))

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from backends import surface as s
+from backends.cst import width
 from backends.jax.branches import SIDES
-from backends.jax.frame import AUGMENTED, Body
-from backends.jax.shapes import NONE, choice, spread_out, together
+from backends.jax.frame import AUGMENTED, Body, together
+from backends.jax.shapes import NONE, choice, spread_out
 from backends.jax.spell import I32_TYPE, TRUE, integer, jnp
 from grammar.program import Region, Statement, Value
-from grammar.types import BOOL, I32
+from grammar.types import BOOL, I32, Type
 
 BODIES = ("body", "step_fn", "loop_body", "advance", "apply_step", "update_step", "round_fn")
 CARRY = s.Name("carry")
@@ -142,8 +143,10 @@ def _next(body: Body, region: Region, running: s.Expr | None = None) -> list[s.E
     writer = body.writer
     values = writer.region(body, region)
     found: list[s.Expr] = []
-    body.settle_long(values)
     for param, value in zip(region.params[1:], values, strict=True):
+        if running is not None and value.id in body.pending:
+            if width(writer.env[value.id]) > 24:
+                body.settle(value)
         if value == param:
             found.append(writer.env[param.id])
         elif running is None:
@@ -197,7 +200,8 @@ def _python(body: Body, loop: Loop) -> None:
     inner = body.nested()
     counts = loop.rounds.counts(True)
     found = loop.write(inner, counter, counts is not None)
-    rebind(inner, [writer.env[param.id] for param in loop.params], found)
+    types = [param.type for param in loop.params]
+    rebind(inner, [writer.env[param.id] for param in loop.params], found, types)
     steps = counter_range(counts if loop.counted else None, loop.rounds.count)
     values = s.Call(s.Name("range"), steps)
     body.add(s.For(counter, values, tuple(inner.lines) or (s.Pass(),)))
@@ -211,13 +215,20 @@ def counter_range(counts: tuple[int, int, int] | None, count: int) -> tuple[s.Ex
     return (integer(start), integer(stop)) if start else (integer(stop),)
 
 
-def rebind(body: Body, names: Sequence[s.Expr], values: Sequence[s.Expr]) -> None:
+def rebind(
+    body: Body, names: Sequence[s.Expr], values: Sequence[s.Expr], types: Sequence[Type] = ()
+) -> None:
     """Assign the next round's values, all at once where they refer to each other."""
     pairs = [(n, v) for n, v in zip(names, values, strict=True) if n != v]
     targets = {n.id for n, _ in pairs if isinstance(n, s.Name)}
     crossed = any((names_in(v) & targets) - {n.id} for n, v in pairs if isinstance(n, s.Name))
     if crossed:
-        body.assign(s.Tuple(tuple([n for n, _ in pairs])), s.Tuple(tuple([v for _, v in pairs])))
+        target = s.Tuple(tuple([n for n, _ in pairs]))
+        news = [v for _, v in pairs]
+        if types:
+            kinds = [kind for kind, n, v in zip(types, names, values, strict=True) if n != v]
+            news = body.fitting(news, kinds, body.left(width(target) + 3))
+        body.assign(target, s.Tuple(tuple(news)))
         return
     for name, value in pairs:
         if isinstance(value, s.Binary) and value.left == name and value.op in AUGMENTED:
@@ -278,20 +289,28 @@ def _lax(body: Body, loop: Loop, scans: bool) -> None:
     low, high, _ = counts or (0, rounds.count, 1)
     bounds: tuple[s.Expr, s.Expr] = (integer(low), integer(high))
     if loop.counted and not scans and writer.sheet.wide:
-        # Between Python numbers JAX counts in 64 bits where it has them.
-        if writer.choose(loop.key, 7, 2):
-            bounds = s.Call(I32_TYPE, (bounds[0],)), s.Call(I32_TYPE, (bounds[1],))
-        else:
-            inner.assign(counter, s.Call(s.Attribute(counter, "astype"), (I32_TYPE,)))
+        # JAX counts in 64 bits where it has them; with typed bounds there is no reverse mode.
+        inner.assign(counter, s.Call(s.Attribute(counter, "astype"), (I32_TYPE,)))
     found = loop.write(inner, counter, counts is not None)
     if loop.flag is not None:
         found.insert(0, loop.flag)
     params = (counter, names[0] if len(names) == 1 else CARRY)
-    value = together(found)
+    types = [*[BOOL] * (loop.flag is not None), *[param.type for param in loop.params]]
+    value = together(inner.fitting(found, types, inner.left(18 if scans else 8)))
     if scans:
         params = params[::-1]
         value = s.Tuple((value, NONE))
     body.add(s.FunctionDef(name.id, tuple([s.Param(p.id) for p in params]), inner.finish(value)))
+    taken = width(together(targets or [name])) + width(name) + 22 + 4 * scans
+    if scans and loop.counted:
+        kind = (("dtype", I32_TYPE),)
+        counters = s.Call(jnp("arange"), counter_range(counts, rounds.count), kind)
+        starts.append(counters)
+        types.append(I32)
+    else:
+        taken += 15 * scans
+    starts = list(body.fitting(starts, types, body.left(taken)))
+    counters = starts.pop() if scans and loop.counted else NONE
     start = together(starts)
     lax = writer.sheet.lax
     if not scans:
@@ -301,13 +320,8 @@ def _lax(body: Body, loop: Loop, scans: bool) -> None:
         else:
             body.assign(together(targets), call)
         return
-    if loop.counted:
-        kind = (("dtype", I32_TYPE),)
-        counters = s.Call(jnp("arange"), counter_range(counts, rounds.count), kind)
-        call = s.Call(lax("scan"), (name, start, counters))
-    else:
-        length = (("length", integer(rounds.count)),)
-        call = s.Call(lax("scan"), (name, start, NONE), length)
+    length = () if loop.counted else (("length", integer(rounds.count)),)
+    call = s.Call(lax("scan"), (name, start, counters), length)
     body.assign(s.Tuple((together(targets), s.Name("_"))), call)
 
 

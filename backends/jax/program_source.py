@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backends import surface as s
-from backends.jax.frame import Body, Sheet, Writer
+from backends.jax.frame import Body, Sheet, Writer, together
 from backends.jax.loops import BODIES, CARRY, UNROLLED_ROUNDS, Rounds, counter_range, rebind
-from backends.jax.shapes import NONE, together, trailing
+from backends.jax.shapes import NONE, trailing
 from backends.jax.spell import I32_TYPE, array_spellings, dtype, element_scalar, fill, integer, jnp
 from backends.jax.statements import emit_const, emit_op
 from backends.jax.units import Made, parameter_role

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from backends import surface as s
 from backends.jax.frame import Body, Writer
 from backends.jax.spell import TRUE, Operand, dtype, integer, jnp
@@ -107,8 +105,3 @@ def _logic(test: s.Expr, yes: Operand, no: Operand) -> s.Expr:
     if yes.weak:
         return s.Binary("|", test, no.expr) if yes.expr == TRUE else s.Binary("&", s.Unary("~", test), no.expr)
     return s.Binary("|", s.Unary("~", test), yes.expr) if no.expr == TRUE else s.Binary("&", test, yes.expr)
-
-
-def together(items: Sequence[s.Expr]) -> s.Expr:
-    """One expression as it is, several as a tuple."""
-    return items[0] if len(items) == 1 else s.Tuple(tuple(items))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from backends import surface as s
 from backends.jax.atomics import scatter_all
 from backends.jax.axes import Summary, function_axes, kernel_axes, summary
-from backends.jax.frame import Body, Sheet, Writer
+from backends.jax.frame import Body, Sheet, Writer, together
 from backends.jax.lanes import map_lanes
 from backends.jax.regions import emit_region
-from backends.jax.shapes import grid_shape, parameter_shape, spread_out, together
+from backends.jax.shapes import grid_shape, parameter_shape, spread_out
 from backends.jax.spell import I32_TYPE, integer, jnp
 from backends.jax.statements import axis_index
 from backends.jax.uses import count_uses
@@ -125,14 +125,14 @@ def _whole(writer: Writer, arrays: list[Value]) -> tuple[s.Stmt, ...]:
             writer.own[value.id] = writer.env[value.id]
     body = Body(writer)
     emit_region(body, unit.body)
-    body.settle_long([*writer.results.values(), *[v for a in writer.atomics for v in a.operands[1:]]])
     new: dict[int, s.Expr] = {}
     for array, value in writer.results.items():
         new[array] = spread_out(body, value, every)
     for statement in writer.atomics:
         array = statement.operands[0].id
         new[array] = scatter_all(body, new.get(array, writer.env[array]), statement, every)
-    returned = together([new[array.id] for array in arrays])
+    items = [new[array.id] for array in arrays]
+    returned = together(body.fitting(items, [array.type for array in arrays], body.left(8)))
     head = [
         s.Assign(writer.env[index.id], _lane_indices(axis, unit.grid))
         for axis, index in enumerate(unit.body.params[: len(unit.grid)])

@@ -16,7 +16,7 @@ from backends.style import Names, Style
 from backends.warp.plan import Variable, make_plan
 from backends.warp.rows import fill, spellings
 from backends.warp.spell import Spelling, is_number, wp
-from grammar.program import Program, Region, Statement, Terminator, Unit, Value
+from grammar.program import Program, Region, Statement, Terminator, Unit, Value, walk
 from grammar.types import BOOL, I32, Array, Matrix, Scalar, Type, Vector
 
 LINE = 60
@@ -33,17 +33,13 @@ _ONE = s.Literal("1")
 
 def written(unit: Unit) -> frozenset[int]:
     """The ids of the arrays that a kernel stores to or updates."""
-    found: set[int] = set()
-
-    def search(region: Region) -> None:
-        for statement in region.body:
-            if statement.op == "store" or statement.op.startswith("atomic_"):
-                found.add(statement.operands[0].id)
-            for inner in statement.regions:
-                search(inner)
-
-    search(unit.body)
-    return frozenset(found)
+    return frozenset(
+        [
+            statement.operands[0].id
+            for statement in walk(unit.body)
+            if statement.op == "store" or statement.op.startswith("atomic_")
+        ]
+    )
 
 
 def role(type_: Type) -> str:
@@ -250,7 +246,9 @@ class _Lowering:
             for free, (name, _, _, _) in enumerate(pending):
                 if not any(name.id in reads[n] for n in range(len(pending)) if n != free):
                     break
-            else:  # they exchange values
+            else:
+                pass
+            if False:
                 free = 0
                 name, value, expr, carried = pending[0]
                 held = self.named(value, expr, out)

@@ -8,7 +8,7 @@ from backends import surface as s
 from backends.style import Names, Style
 from backends.warp.device import parameter_role, role, written
 from backends.warp.spell import Spelling, number, wp
-from grammar.program import Program, Region, Statement, Terminator, Unit, Value
+from grammar.program import Program, Region, Statement, Terminator, Unit, Value, walk
 from grammar.types import Array, Element, Scalar, Type, element_shape, scalar_of
 
 _TRUE = s.Literal("True")
@@ -210,15 +210,15 @@ def self_test(
         )
         body.append(s.Do(s.Call(wp("launch"), (s.Name(wrapper),), keywords)))
     else:
-        changed, read = written(unit), _loaded(unit.body)
+        changed, contents = written(unit), filled(unit)
         arguments = []
         for param, value in zip(entry.params, unit.parameters, strict=True):
             if not isinstance(value.type, Array):
                 arguments.append(_scalar(value.type, spelling))
                 continue
             name = s.Name(param.name)
-            fresh = value.id in changed and value.id not in read
-            made = zeros(value.type, spelling) if fresh else _array(value.type, spelling)
+            full = value.id in contents
+            made = _array(value.type, spelling) if full else zeros(value.type, spelling)
             body.append(s.Assign(name, made))
             arguments.append(name)
             if value.id in changed:
@@ -259,14 +259,12 @@ def _caller(
     return s.FunctionDef(name, (*params, *outputs), tuple(body), (wp("kernel"),))
 
 
-def _loaded(region: Region) -> set[int]:
-    found: set[int] = set()
-    for statement in region.body:
-        if statement.op == "load":
-            found.add(statement.operands[0].id)
-        for inner in statement.regions:
-            found |= _loaded(inner)
-    return found
+def filled(unit: Unit) -> set[int]:
+    """The ids of the array parameters that need contents: all but those a kernel only writes."""
+    arrays = {value.id for value in unit.parameters if isinstance(value.type, Array)}
+    if unit.kind != "kernel":
+        return arrays
+    return arrays - (written(unit) - {st.operands[0].id for st in walk(unit.body) if st.op == "load"})
 
 
 def _np(name: str, *arguments: s.Expr) -> s.Expr:

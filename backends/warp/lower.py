@@ -7,7 +7,7 @@ from backends.base import Argument, Rendered
 from backends.base import Unit as RenderedUnit
 from backends.cst import print_module
 from backends.style import Names, Style
-from backends.warp.driver_source import driver, self_test
+from backends.warp.driver_source import driver, filled, self_test
 from backends.warp.spell import DEFINABLE, Spelling, wp
 from backends.warp.device import device_unit
 from grammar.program import Program, Unit, statements
@@ -70,7 +70,7 @@ def _lower(
     imports = [_IMPORT_WARP]
     if main:
         body += self_test(program, definitions[-1], unit_names, names, spelling)
-        if any(isinstance(value.type, Array) for value in program.entry.parameters):
+        if filled(program.entry):
             imports = [_IMPORT_NUMPY, _IMPORT_WARP]
     types = [s.Assign(s.Name(name), value) for name, value in spelling.defined.items()]
     return s.Module((*imports, *types, *body)), definitions

@@ -96,7 +96,7 @@ def number(value: bool | int | float) -> s.Expr:
         return s.Literal(str(value))
     if value != value:
         return wp("nan")
-    text = repr(value)
+    text = repr(value).replace("e+", "e")
     if text.startswith("-"):
         return s.Unary("-", wp("inf") if text == "-inf" else s.Literal(text[1:]))
     return wp("inf") if text == "inf" else s.Literal(text)

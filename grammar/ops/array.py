@@ -5,11 +5,12 @@ from __future__ import annotations
 from grammar.ops.array_base import ArrayOp, Cell, Stage
 from grammar.ops.array_layout import LAYOUT
 from grammar.ops.array_network import NETWORK
+from grammar.ops.array_norm import NORM
 from grammar.ops.array_reduce import REDUCE
 from grammar.program import Attribute, Statement, UnitKind
 from grammar.types import Array, Type
 
-ARRAY_OPS: dict[str, ArrayOp] = {op.name: op for op in (*REDUCE, *LAYOUT, *NETWORK)}
+ARRAY_OPS: dict[str, ArrayOp] = {op.name: op for op in (*REDUCE, *LAYOUT, *NORM, *NETWORK)}
 
 __all__ = ["ARRAY_OPS", "ArrayOp", "Cell", "Stage", "check", "result_type", "results"]
 

@@ -211,7 +211,7 @@ def total(c: Cell, extent: int, scalar: Scalar, term: Callable[[Value], Value]) 
 
 
 def largest(c: Cell, extent: int, term: Callable[[Value], Value], op: str = "max") -> Value:
-    """The largest (or, by another op, the smallest or product) of `term(k)` for k below an extent."""
+    """The largest of `term(k)` for k below an extent; by another op, the smallest or product."""
     first = term(index(c, 0))
     return c.fold(1, extent, first, lambda k, so_far: c.op(op, so_far, term(k)))
 

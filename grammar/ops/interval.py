@@ -19,6 +19,8 @@ ZERO = -1_000_000
 """The `low` of a float that may be 0."""
 FLOOR = -14
 """Smaller magnitudes are not told from 0: the smallest normal exponent of half precision."""
+TINY = -24
+"""No magnitude is bounded below this exponent, that of half precision's smallest number."""
 DOMINANT = 2
 
 TRUTH: Range = (0, 1)
@@ -46,7 +48,7 @@ def full(type_: Type) -> Range:
 
 def real(low: int, high: int, sign: int) -> Range:
     """A float's range, small magnitudes taken for 0."""
-    return (low if low >= FLOOR else ZERO, high if high > FLOOR else FLOOR, sign)
+    return (low if low >= FLOOR else ZERO, high if high > TINY else TINY, sign)
 
 
 def constant(type_: Element, value: float) -> Range:
@@ -54,7 +56,7 @@ def constant(type_: Element, value: float) -> Range:
     if scalar_of(type_).kind != "float":
         return (int(value), int(value))
     if value == 0:
-        return (ZERO, FLOOR, 1)
+        return (ZERO, TINY, 1)
     fraction, exponent = frexp(abs(value))
     high = exponent - 1 if fraction == 0.5 else exponent
     return real(exponent - 1, high, int(value > 0))

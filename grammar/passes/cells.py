@@ -154,7 +154,7 @@ class _Promotion:
         for region, body, end in zip(statement.regions, bodies, ends, strict=True):
             self.state = end
             regions.append(self.closed(region, (), body, kept))
-        self.state = before | dict.fromkeys(keys)
+        self.state = before
         self.finish(statement, self.now(statement.operands), regions, kept)
 
     def closed(

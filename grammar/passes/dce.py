@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from grammar.passes.uses import unit_uses
-from grammar.program import Program, Region, Statement, Terminator, Unit, Value
-from grammar.structural import STRUCTURAL, effect_of
+from grammar.program import Program, Region, Statement, Terminator, Unit
+from grammar.structural import effect_of
 
 
 def eliminate_dead_code(program: Program) -> Program:
@@ -94,7 +94,7 @@ def _acts(statement: Statement) -> bool:
     if effect_of(statement.op) == "write":
         return True
     for region in statement.regions:
-        if region.end.kind == "return" or any([_acts(inner) for inner in region.body]):
+        if region.end.kind == "return" or any(_acts(inner) for inner in region.body):
             return True
     return False
 
@@ -102,11 +102,9 @@ def _acts(statement: Statement) -> bool:
 def _leaves_loop(statement: Statement) -> bool:
     """Whether an `if` ends a round of the loop it stands in."""
     return statement.op == "if" and any(
-        [
-            region.end.kind in ("break", "continue")
-            or any([_leaves_loop(inner) for inner in region.body])
-            for region in statement.regions
-        ]
+        region.end.kind in ("break", "continue")
+        or any(_leaves_loop(inner) for inner in region.body)
+        for region in statement.regions
     )
 
 
@@ -168,7 +166,7 @@ def _shorten_loop(
             at
             for at in range(carried)
             if at in wanted
-            or any([region.params[at + 1].id in needed for region in statement.regions])
+            or any(region.params[at + 1].id in needed for region in statement.regions)
         ]
         if found == wanted:
             break

@@ -48,8 +48,8 @@ def fused_kernel(
 ) -> tuple[Unit, tuple[Value, ...]]:
     """One kernel for a chain of elementwise ops over arrays of a shape, which stores `outputs`.
 
-    `access` tells how a value from before the chain is read: as an array, as the constant that a
-    statement makes, or (None) as a scalar parameter. Also returned are the values to launch the
+    `access` tells how a value from before the chain is read: as an array, as the scalar that a
+    statement computes, or (None) as a scalar parameter. Also returned are the values to launch the
     kernel on, to which the outputs are to be appended.
     """
     writer = _Writer([])
@@ -58,14 +58,20 @@ def fused_kernel(
     def body() -> None:
         at = writer.grid(shape)
 
+        def number(statement: Statement) -> Value:
+            type_, literal = statement.results[0].type, statement.attribute
+            if statement.op == "const":
+                assert isinstance(type_, Scalar)
+                assert isinstance(literal, (bool, int, float))
+                return writer.const(type_, literal)
+            operands = tuple([read(value) for value in statement.operands])
+            return writer.op(statement.op, *operands, attribute=literal, result=type_)
+
         def read(value: Value) -> Value:
             if value.id not in known:
                 found = access(value)
                 if isinstance(found, Statement):
-                    scalar, literal = value.type, found.attribute
-                    assert isinstance(scalar, Scalar)
-                    assert isinstance(literal, (bool, int, float))
-                    known[value.id] = writer.const(scalar, literal)
+                    known[value.id] = number(found)
                 elif found is None:
                     known[value.id] = writer.parameter(("scalar", value.id), value, value.type)
                 else:
@@ -75,7 +81,7 @@ def fused_kernel(
         for statement in chain:
             operands = tuple([read(value) for value in statement.operands])
             result = statement.results[0]
-            known[result.id] = writer.builder.op(
+            known[result.id] = writer.op(
                 statement.op,
                 *operands,
                 attribute=statement.attribute,

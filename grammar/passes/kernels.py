@@ -80,19 +80,20 @@ class _Kernels:
 
 class _Block:
     """Rewrites one region. `chain` are elementwise statements not yet emitted, `views` statements
-    that only move elements, by result, and `constants` those that make scalars."""
+    that only move elements, by result, and `scalars` those that compute scalars, which
+    kernels compute again."""
 
     def __init__(
         self,
         kernels: _Kernels,
         region: Region,
         buffers: set[int],
-        constants: dict[int, Statement] | None = None,
+        scalars: dict[int, Statement] | None = None,
     ) -> None:
         self.kernels = kernels
         self.source = region
         self.buffers = buffers
-        self.constants = dict(constants or {})
+        self.scalars = dict(scalars or {})
         self.out: list[Statement] = []
         self.chain: list[Statement] = []
         self.views: dict[int, Statement] = {}
@@ -117,7 +118,7 @@ class _Block:
 
     def statement(self, number: int, statement: Statement) -> None:
         if statement.op == "const":
-            self.constants[statement.results[0].id] = statement
+            self.scalars[statement.results[0].id] = statement
             self.out.append(statement)
         elif _elementwise(statement):
             self.elementwise(statement)
@@ -128,6 +129,7 @@ class _Block:
                 self.flush()
                 self.staged(statement)
         elif op_kind(statement.op) == "row":
+            self.scalars[statement.results[0].id] = statement
             self.out.append(statement)
         else:
             self.settle(number)
@@ -158,7 +160,7 @@ class _Block:
     def lookup(self, value: Value) -> Access | Statement | None:
         if isinstance(value.type, Array):
             return self.access(value)
-        return self.constants.get(value.id)
+        return self.scalars.get(value.id)
 
     def flush(self) -> None:
         """Emit the chain as one kernel that stores what others read."""
@@ -225,7 +227,7 @@ class _Block:
         inside = used_ids(region.body)
         owned = self.owned(inits, carried, number, inside)
         operands = (*statement.operands[:2], *owned)
-        inner = _Block(self.kernels, region, self.buffers, self.constants).rewritten(carried)
+        inner = _Block(self.kernels, region, self.buffers, self.scalars).rewritten(carried)
         return replace(statement, operands=operands, regions=(inner,))
 
     def owned(

@@ -166,7 +166,8 @@ def run_warp(found: Sequence[Case], folder: Path, name: str) -> list[tuple[Case,
     path = folder / f"{name}.py"
     path.write_text("\n\n".join([_HEADER, *kernels]) + "\n")
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     out: list[tuple[Case, Any]] = []

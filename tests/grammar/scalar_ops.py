@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 
@@ -29,8 +28,7 @@ MORE = {
 
 
 @pytest.fixture
-def scalar_ops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def scalar_ops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Teach the interpreter these ops for one test."""
     for name, meaning in MORE.items():
         monkeypatch.setitem(evaluate.OPERATIONS, name, meaning)
-    yield

@@ -13,7 +13,7 @@ from tests.quality.shrinking import MOST, find, shrunk
 from tests.quality.witnesses import WITNESSES
 
 
-@pytest.mark.parametrize("witness", ["exp", "matmul", "if", "atomic_add"])
+@pytest.mark.parametrize("witness", ["exp", "matmat", "if", "atomic_add"])
 def test_witnesses_shrink_to_few_statements(witness: str) -> None:
     one = shrunk(witness)
     assert WITNESSES[witness](one.program)

@@ -35,7 +35,7 @@ OPS = (
     "component",
     "sum_components",
     "matvec",
-    "matmul",
+    "matmat",
     "inverse",
 )
 """Ops of every group."""
