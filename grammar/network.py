@@ -46,7 +46,7 @@ class Network(Body):
         return Body.emit(self, op, operands, type_, range_, attribute)
 
     def guard(self, guards: tuple[str, ...], value: Value) -> Value:
-        text = guards[self.source.below(len(guards))] if len(guards) > 1 else guards[0]
+        text = guards[self.source.below(len(guards)) if len(guards) > 1 else 0]
         return self.typed(_elaborated(text, element_of(value)), value)
 
     def tame(self, value: Value) -> Value:

@@ -34,6 +34,9 @@ LEVELS: tuple[Level, ...] = (
 )
 """The levels in order of descent; each has a text for the function and one for its backward."""
 
+COSTED = frozenset({"hlo", "hlo_optimized"})
+"""Levels with which flops and bytes come: they need the same conversion, which takes a while."""
+
 SUPPORTED = ((0, 10, 2), (0, 13))
 """The oldest version of JAX that is supported, and the first that is not."""
 
@@ -134,20 +137,18 @@ def require_levels(levels: frozenset[str]) -> None:
         raise ValueError(f"unknown JAX level {name!r}, not one of {', '.join(known)}")
 
 
-def capture(
-    sources: Sequence[Rendered], levels: frozenset[str], *, cost: bool = True
-) -> list[Capture]:
+def capture(sources: Sequence[Rendered], levels: frozenset[str]) -> list[Capture]:
     """Capture each source at `levels`, forward and backward; one `Capture` per source, in order.
 
     A source that does not load, trace or compile gives artifacts with status "failed"; it does
-    not harm the others. With `cost`, flops and bytes of both directions come with any level other
-    than the jaxpr; that needs the conversion to HLO, which takes as long as the lowering.
+    not harm the others. Flops and bytes of both directions come with the levels below StableHLO
+    (`COSTED`), which share the conversion to HLO that they need.
     Raises `ValueError` for an unknown level, `BackendError` where JAX cannot be used.
     """
     require_levels(levels)
     _checked()
     with session() as interception:
-        return [_capture_one(source, levels, cost, interception) for source in sources]
+        return [_capture_one(source, levels, interception) for source in sources]
 
 
 _lock = threading.RLock()
@@ -242,17 +243,16 @@ def load(source: Rendered) -> Callable[..., Any]:
     return entry
 
 
-def _capture_one(
-    source: Rendered, levels: frozenset[str], cost: bool, interception: Interception
-) -> Capture:
+def _capture_one(source: Rendered, levels: frozenset[str], interception: Interception) -> Capture:
     jax = load_jax()
     _reset_when_due()
     with jax.enable_x64(source.wide):
         stages = _trace(source)
         artifacts: list[Artifact] = []
         costs: dict[str, dict[str, float]] = {}
+        costed = not COSTED.isdisjoint(levels)
         for direction, stage in stages.items():
-            texts = texts_of(stage, levels, interception, attempt, cost=cost)
+            texts = texts_of(stage, levels, interception, attempt, cost=costed)
             if isinstance(measured := texts.pop("cost", None), dict):
                 costs[direction] = measured
             artifacts += artifacts_of(source.entry, direction, texts)

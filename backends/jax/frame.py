@@ -164,6 +164,12 @@ class Body:
     def assign(self, target: s.Expr, value: s.Expr) -> None:
         self.lines.append(s.Assign(target, value))
 
+    def name(self, expr: s.Expr, role: str) -> s.Name:
+        """Assign an expression to a new name."""
+        name = s.Name(self.writer.names.fresh(role))
+        self.assign(name, expr)
+        return name
+
     @property
     def room(self) -> int:
         """Columns for an assigned expression."""

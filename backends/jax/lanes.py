@@ -55,7 +55,7 @@ def map_lanes(writer: Writer, arrays: Sequence[Value]) -> tuple[s.Stmt, ...]:
         arguments = outer.fitting(ranges, [I32] * len(ranges), outer.left(taken + 16))
         call = s.Call(writer.sheet.lax("map"), (s.Name(name), *arguments))
     else:
-        function = _vmapped(outer, s.Name(name), axes, len(passed))
+        function = _vmapped(outer, s.Name(name), axes, len(passed), len(sent) > 1)
         arguments = outer.fitting(ranges, [I32] * len(ranges), outer.left(taken + width(function)))
         call = s.Call(function, (*arguments, *[writer.env[value.id] for value in passed]))
     if len(sent) == 1 and stored:
@@ -71,8 +71,11 @@ def _mapped_places(writer: Writer, statement: Statement) -> list[Value]:
     return varying if varying or reducible(value) else places
 
 
-def _vmapped(body: Body, lane: s.Name, axes: Sequence[int], passed: int) -> s.Expr:
-    """`jax.vmap` of the lane's function over each axis of the grid, the last one innermost."""
+def _vmapped(
+    body: Body, lane: s.Name, axes: Sequence[int], passed: int, named: bool
+) -> s.Expr:
+    """`jax.vmap` of the lane's function over each axis of the grid, the last one innermost;
+    `named` where what takes all axes gets a name too."""
     writer = body.writer
     rank = len(writer.unit.grid)
     function: s.Expr = lane
@@ -83,10 +86,8 @@ def _vmapped(body: Body, lane: s.Name, axes: Sequence[int], passed: int) -> s.Ex
             places = [NONE if place is None else integer(place) for place in mapped]
             keywords = (("in_axes", s.Tuple(tuple(places))),)
         function = s.Call(writer.sheet.jax("vmap"), (function,), keywords)
-        if level and keywords:
-            name = s.Name(writer.names.fresh("closure"))
-            body.assign(name, function)
-            function = name
+        if keywords and (level or named):
+            function = body.name(function, "closure")
     return function
 
 
@@ -109,6 +110,8 @@ def _combined(
         spots = [next(rest) if place.id in varying else writer.env[place.id] for place in places]
         given = next(rest) if varying else reduced(statement, next(rest))
         old = new.get(array.id, writer.env[array.id])
+        if isinstance(old, s.Call):
+            old = body.name(old, "output")
         new[array.id] = scatter(statement, old, spots, given)
     items = [new[array.id] for array in arrays]
     return body.finish(together(body.fitting(items, [a.type for a in arrays], body.left(8))))

@@ -129,8 +129,11 @@ def _whole(writer: Writer, arrays: list[Value]) -> tuple[s.Stmt, ...]:
     for array, value in writer.results.items():
         new[array] = spread_out(body, value, every)
     for statement in writer.atomics:
-        array = statement.operands[0].id
-        new[array] = scatter_all(body, new.get(array, writer.env[array]), statement, every)
+        array = statement.operands[0]
+        given = new.get(array.id, writer.env[array.id])
+        if isinstance(given, s.Call):
+            given = body.name(given, "output")
+        new[array.id] = scatter_all(body, given, statement, every)
     items = [new[array.id] for array in arrays]
     returned = together(body.fitting(items, [array.type for array in arrays], body.left(8)))
     head = [

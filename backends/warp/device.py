@@ -9,23 +9,20 @@ tests a constant (Warp would alias its result).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from backends import surface as s
 from backends.style import Names, Style
-from backends.warp.plan import Variable, make_plan
+from backends.warp.frame import Frame, Loop, names_in
+from backends.warp.plan import Variable
+from backends.warp.roles import parameter_role, role
 from backends.warp.rows import fill, spellings
 from backends.warp.spell import Spelling, is_number, wp
 from grammar.program import Program, Region, Statement, Terminator, Unit, Value, walk
-from grammar.types import BOOL, I32, Array, Matrix, Scalar, Type, Vector
-
-LINE = 60
-"""Columns an expression may take, indentation included, before its parts get names."""
+from grammar.types import BOOL, I32, Array, Scalar, Type, scalar_of
 
 INDICES = ("index", "index2", "index3", "index4")
 """Roles of the indices of a lane, by axis."""
 
-_AUGMENTED = frozenset("+-*/&|^")
 _SUMMED = frozenset(("f32", "f64", "i32", "i64", "u32", "u64"))
 _ZERO = s.Literal("0")
 _ONE = s.Literal("1")
@@ -42,30 +39,6 @@ def written(unit: Unit) -> frozenset[int]:
     )
 
 
-def role(type_: Type) -> str:
-    """The role of a local variable, by its type."""
-    match type_:
-        case Vector():
-            return "vector"
-        case Matrix():
-            return "matrix"
-        case Scalar(kind="float"):
-            return "local"
-        case Scalar(kind="bool"):
-            return "flag"
-        case _:
-            return "integer"
-
-
-def parameter_role(type_: Type, is_written: bool) -> str:
-    """The role of a parameter of a kernel or a driver."""
-    if isinstance(type_, Array):
-        return "output" if is_written else "array"
-    if isinstance(type_, Scalar) and type_.kind in ("int", "uint"):
-        return "count"
-    return "scalar" if isinstance(type_, Scalar) and type_.kind == "float" else role(type_)
-
-
 def device_unit(
     program: Program,
     number: int,
@@ -79,41 +52,7 @@ def device_unit(
     return _Lowering(unit, number, unit_names, names, spelling, style).definition()
 
 
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """The loop being lowered; `counter` is the variable a `while` counts its rounds in."""
-
-    variables: tuple[Variable, ...]
-    counter: str = ""
-
-
-class _Lowering:
-    def __init__(
-        self,
-        unit: Unit,
-        number: int,
-        unit_names: Sequence[str],
-        names: Names,
-        spelling: Spelling,
-        style: Style,
-    ) -> None:
-        self.unit = unit
-        self.name = unit_names[number]
-        self.unit_names = unit_names
-        self.names = names
-        self.spelling = spelling
-        self.style = style
-        self.site = number << 20
-        self.plan = make_plan(unit, style, self.site)
-        self.bound: dict[int, s.Expr] = {}
-        self.widths: dict[int, int] = {}  # of values bound to compound expressions
-        self.loops: list[_Loop] = []
-        self.constants: set[str] = set()  # names that Warp may take for constants
-        self.depth = 1
-
-    def choose(self, kind: int, value: int, n: int) -> int:
-        return self.style.choose(self.site + 8 * value + kind, n)
-
+class _Lowering(Frame):
     # The definition
 
     def definition(self) -> s.FunctionDef:
@@ -125,7 +64,9 @@ class _Lowering:
         changed = written(unit) if is_kernel else frozenset[int]()
         params: list[s.Param] = []
         for value in unit.parameters:
-            kind = parameter_role(value.type, value.id in changed) if is_kernel else role(value.type)
+            kind = (
+                parameter_role(value.type, value.id in changed) if is_kernel else role(value.type)
+            )
             name = self.names.fresh(kind)
             self.bound[value.id] = s.Name(name)
             params.append(s.Param(name, self.spelling.type(value.type)))
@@ -144,9 +85,7 @@ class _Lowering:
 
     # Regions
 
-    def region(
-        self, region: Region, targets: Sequence[Variable | None], out: list[s.Stmt]
-    ) -> None:
+    def region(self, region: Region, targets: Sequence[Variable | None], out: list[s.Stmt]) -> None:
         for statement in region.body:
             handler = _HANDLERS.get(statement.op)
             if handler is None:
@@ -162,9 +101,7 @@ class _Lowering:
         self.depth -= 1
         return out
 
-    def end(
-        self, end: Terminator, targets: Sequence[Variable | None], out: list[s.Stmt]
-    ) -> None:
+    def end(self, end: Terminator, targets: Sequence[Variable | None], out: list[s.Stmt]) -> None:
         match end.kind:
             case "yield":
                 self.assign(targets, end.values, out)
@@ -184,115 +121,6 @@ class _Lowering:
                         out.append(self.increment(loop.counter))
                     out.append(s.Continue())
 
-    # Variables
-
-    def variable(self, variable: Variable, type_: Type) -> s.Name:
-        if not variable.name:
-            kind = role(type_)
-            variable.name = self.names.fresh(
-                "accumulator" if variable.carried and kind == "local" else kind
-            )
-        return s.Name(variable.name)
-
-    def set(
-        self, name: s.Name, value: Value, expr: s.Expr, out: list[s.Stmt], carried: bool = False
-    ) -> None:
-        """`name = expr`, or `name += ...` where it says the same."""
-        if self.constant(expr) and (carried or self.loops or value.type == BOOL):
-            expr = s.Call(self.spelling.type(value.type), (expr,))
-        elif (
-            isinstance(expr, s.Binary)
-            and expr.left == name
-            and expr.op in _AUGMENTED
-            and self.choose(2, value.id, 2)
-        ):
-            out.append(s.AugAssign(name, expr.op, expr.right))
-            return
-        out.append(s.Assign(name, expr))
-
-    def constant(self, expr: s.Expr) -> bool:
-        """Whether Warp takes an expression for a constant, which no dynamic loop may assign."""
-        if isinstance(expr, s.Unary) and expr.op == "-":
-            expr = expr.operand
-            if isinstance(expr, s.Name):
-                return expr.id in self.constants
-        return is_number(expr)
-
-    def named(self, value: Value, expr: s.Expr, out: list[s.Stmt]) -> s.Name:
-        """A new variable that holds an expression for a value."""
-        name = s.Name(self.names.fresh(role(value.type)))
-        self.set(name, value, expr, out)
-        return name
-
-    def assign(
-        self,
-        targets: Sequence[Variable | None],
-        values: Sequence[Value],
-        out: list[s.Stmt],
-    ) -> None:
-        """Assign values to variables as if all at once."""
-        pending: list[tuple[s.Name, Value, s.Expr, bool]] = []
-        for target, value in zip(targets, values, strict=True):
-            if target is not None:
-                name, expr = self.variable(target, value.type), self.bound[value.id]
-                if expr != name:
-                    pending.append((name, value, expr, target.carried))
-        if len(pending) < 2:
-            for name, value, expr, carried in pending:
-                self.set(name, value, expr, out, carried)
-            return
-        reads = [_names(expr) for _, _, expr, _ in pending]
-        while pending:
-            for free, (name, _, _, _) in enumerate(pending):
-                if not any(name.id in reads[n] for n in range(len(pending)) if n != free):
-                    break
-            else:
-                pass
-            if False:
-                free = 0
-                name, value, expr, carried = pending[0]
-                held = self.named(value, expr, out)
-                pending[0] = (name, value, held, carried)
-                reads[0] = {held.id}
-                continue
-            name, value, expr, carried = pending.pop(free)
-            reads.pop(free)
-            self.set(name, value, expr, out, carried)
-
-    def define(self, value: Value, expr: s.Expr, width: int, out: list[s.Stmt]) -> None:
-        """Bind a value to an expression, or to a variable that is assigned it."""
-        variable = self.plan.variables.get(value.id)
-        if variable is None and value.id in self.plan.inlined and width <= self.budget():
-            self.bound[value.id] = expr
-            self.widths[value.id] = width
-            return
-        if variable is None:
-            name = s.Name(self.names.fresh(role(value.type)))
-        else:
-            name = self.variable(variable, value.type)
-        self.set(name, value, expr, out, variable is not None and variable.carried)
-        self.bound[value.id] = name
-
-    def budget(self) -> int:
-        return max(24, LINE - 4 * self.depth)
-
-    def settle(self, value: Value, out: list[s.Stmt]) -> None:
-        """Name what a value is bound to if it is a compound expression."""
-        if self.widths.pop(value.id, 0):
-            self.bound[value.id] = self.named(value, self.bound[value.id], out)
-
-    def operands(self, values: Sequence[Value], out: list[s.Stmt]) -> tuple[list[s.Expr], int]:
-        """The expressions of operands and their width, the widest named until they fit."""
-        widths = self.widths
-        total = sum([widths.get(value.id, 6) for value in values])
-        while total > self.budget():
-            widest = max(values, key=lambda value: widths.get(value.id, 0))
-            if widest.id not in widths:
-                break
-            self.settle(widest, out)
-            total = sum([widths.get(value.id, 6) for value in values])
-        return [self.bound[value.id] for value in values], total
-
     # Pure statements
 
     def const(self, statement: Statement, out: list[s.Stmt]) -> None:
@@ -303,11 +131,12 @@ class _Lowering:
         expr = self.spelling.literal(value.type, literal)
         self.bound[value.id] = expr
         # A named constant must not be assigned in a loop, and a named truth value is one to Warp.
-        if not self.loops and value.type != BOOL and self.plan.counts.get(value.id, 0) > 1:
-            if self.choose(3, value.id, 4) == 3:
-                name = self.named(value, expr, out)
-                self.constants.add(name.id)
-                self.bound[value.id] = name
+        may_have_name = not self.loops and value.type != BOOL
+        shared = self.plan.counts.get(value.id, 0) > 1
+        if may_have_name and shared and self.choose(3, value.id, 4) == 3:
+            name = self.named(value, expr, out)
+            self.constants.add(name.id)
+            self.bound[value.id] = name
 
     def row(self, statement: Statement, out: list[s.Stmt]) -> None:
         (value,) = statement.results
@@ -352,7 +181,7 @@ class _Lowering:
             isinstance(expr, s.Binary)
             and expr.op in ("+", "-")
             and expr.left == target
-            and self.summed(statement.operands[-1].type)
+            and _summed(statement.operands[-1].type)
             and self.choose(4, statement.operands[-1].id, 2)
         ):
             out.append(s.AugAssign(target, expr.op, expr.right))
@@ -363,17 +192,11 @@ class _Lowering:
         operands, _ = self.operands(statement.operands, out)
         sign = {"atomic_add": "+", "atomic_sub": "-"}.get(statement.op, "")
         value = statement.operands[-1]
-        if sign and self.summed(value.type) and self.choose(5, value.id, 3) == 2:
+        if sign and _summed(value.type) and self.choose(5, value.id, 3) == 2:
             target = s.Subscript(operands[0], tuple(operands[1:-1]))
             out.append(s.AugAssign(target, sign, operands[-1]))
         else:
             out.append(s.Do(s.Call(wp(statement.op), tuple(operands))))
-
-    @staticmethod
-    def summed(type_: Type) -> bool:
-        """Whether Warp adds to an array element of this type in place, as an atomic does."""
-        scalar = type_ if isinstance(type_, Scalar) else type_.scalar if not isinstance(type_, Array) else None
-        return scalar is not None and scalar.name in _SUMMED
 
     # Control flow
 
@@ -402,9 +225,7 @@ class _Lowering:
         if not any(held) or not self.choose(6, statement.results[0].id, 2):
             return False
         return all(
-            variable is None
-            or not variable.name
-            or self.bound[value.id] == s.Name(variable.name)
+            variable is None or not variable.name or self.bound[value.id] == s.Name(variable.name)
             for variable, value in zip(held, otherwise.end.values, strict=True)
         )
 
@@ -429,7 +250,7 @@ class _Lowering:
             if expr != s.Name(variable.name)
         }
         for value in limits:  # Python evaluates them after the inits are assigned
-            if changed & _names(self.bound[value.id]):
+            if changed & names_in(self.bound[value.id]):
                 self.bound[value.id] = self.named(value, self.bound[value.id], out)
         start, stop = [self.bound[value.id] for value in limits]
         self.assign(held, inits, out)
@@ -442,7 +263,7 @@ class _Lowering:
         index = s.Name(self.names.fresh("loop"))
         self.constants.add(index.id)  # Warp unrolls short loops
         self.bound[region.params[0].id] = index
-        self.loops.append(_Loop(held))
+        self.loops.append(Loop(held))
         body = self.block(region, held)
         self.loops.pop()
         iterable = s.Call(s.Name("range"), arguments)
@@ -456,7 +277,7 @@ class _Lowering:
         out.append(s.Assign(counter, s.Call(self.spelling.type(I32), (_ZERO,))))
         for inner in statement.regions:
             self.bound[inner.params[0].id] = counter
-        self.loops.append(_Loop(held, counter.id))
+        self.loops.append(Loop(held, counter.id))
         self.depth += 1
         tests: list[s.Stmt] = []
         for inner in condition.body:
@@ -483,6 +304,11 @@ class _Lowering:
         return s.Assign(name, s.Binary("+", name, _ONE))
 
 
+def _summed(type_: Type) -> bool:
+    """Whether Warp adds to an array element of this type in place, as an atomic does."""
+    return not isinstance(type_, Array) and scalar_of(type_).name in _SUMMED
+
+
 _HANDLERS: dict[str, Callable[[_Lowering, Statement, list[s.Stmt]], None]] = {
     "const": _Lowering.const,
     "load": _Lowering.load,
@@ -496,24 +322,3 @@ _HANDLERS: dict[str, Callable[[_Lowering, Statement, list[s.Stmt]], None]] = {
     "for": _Lowering.for_,
     "while": _Lowering.while_,
 }
-
-
-def _names(expr: object) -> set[str]:
-    """The names that an expression reads."""
-    match expr:
-        case s.Name():
-            return {expr.id}
-        case s.Attribute():
-            return _names(expr.value)
-        case s.Call():
-            return _names(expr.func).union(*map(_names, expr.args))
-        case s.Unary():
-            return _names(expr.operand)
-        case s.Binary():
-            return _names(expr.left) | _names(expr.right)
-        case s.Conditional():
-            return _names(expr.test) | _names(expr.body) | _names(expr.orelse)
-        case s.Subscript():
-            return _names(expr.value).union(*map(_names, expr.indices))
-        case _:
-            return set()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from backends import surface as s
 from backends.style import Names, Style
-from backends.warp.device import parameter_role, role, written
+from backends.warp.device import written
+from backends.warp.roles import parameter_role, role
 from backends.warp.spell import Spelling, number, wp
 from grammar.program import Program, Region, Statement, Terminator, Unit, Value, walk
 from grammar.types import Array, Element, Scalar, Type, element_shape, scalar_of
@@ -230,8 +231,9 @@ def self_test(
             target = shown[0] if len(shown) == 1 else s.Tuple(tuple(shown))
             call = s.Call(s.Name(entry.name), tuple(arguments))
             body.append(s.Assign(target, call) if shown else s.Do(call))
-    for name in shown:
-        body.append(s.Do(s.Call(s.Name("print"), (s.Call(s.Attribute(name, "numpy"), ()),))))
+    body += [
+        s.Do(s.Call(s.Name("print"), (s.Call(s.Attribute(name, "numpy"), ()),))) for name in shown
+    ]
     test = s.Binary("==", s.Name("__name__"), s.Literal('"__main__"'))
     return [*before, s.If(test, tuple(body) or (s.Pass(),))]
 
@@ -264,7 +266,9 @@ def filled(unit: Unit) -> set[int]:
     arrays = {value.id for value in unit.parameters if isinstance(value.type, Array)}
     if unit.kind != "kernel":
         return arrays
-    return arrays - (written(unit) - {st.operands[0].id for st in walk(unit.body) if st.op == "load"})
+    return arrays - (
+        written(unit) - {st.operands[0].id for st in walk(unit.body) if st.op == "load"}
+    )
 
 
 def _np(name: str, *arguments: s.Expr) -> s.Expr:

@@ -7,10 +7,10 @@ from backends.base import Argument, Rendered
 from backends.base import Unit as RenderedUnit
 from backends.cst import print_module
 from backends.style import Names, Style
-from backends.warp.driver_source import driver, filled, self_test
-from backends.warp.spell import DEFINABLE, Spelling, wp
 from backends.warp.device import device_unit
-from grammar.program import Program, Unit, statements
+from backends.warp.driver_source import driver, filled, self_test
+from backends.warp.spell import DEFINABLE, Spelling
+from grammar.program import Program, statements
 from grammar.types import Array, Element, Type, element_shape, scalar_of
 
 _IMPORT_WARP = s.Import("warp", "wp")
@@ -56,9 +56,7 @@ def render(program: Program, style: Style, *, main: bool = False) -> Rendered:
     )
 
 
-def _lower(
-    program: Program, style: Style, *, main: bool
-) -> tuple[s.Module, list[s.FunctionDef]]:
+def _lower(program: Program, style: Style, *, main: bool) -> tuple[s.Module, list[s.FunctionDef]]:
     names = Names(style, DEFINABLE)
     spelling = Spelling(style)
     unit_names = [names.fresh("driver" if u.kind == "program" else u.kind) for u in program.units]

@@ -145,7 +145,7 @@ class _Planner:
         self.uses: dict[int, _Uses] = {}
 
     def measure(self, region: Region, limit: int) -> tuple[set[int], set[int]]:
-        """Decide what is inlined; returns the values the region mentions and the arrays it writes."""
+        """Decide what is inlined; the values the region mentions, and the arrays it writes."""
         body = region.body
         end = len(body)
         last = {value.id: end for value in region.end.values}
@@ -175,7 +175,9 @@ class _Planner:
                 by = user.get(result)
                 if by is not None and self.counts[result] == 1:
                     height = depth[by] + (s.op not in _FREE)
-                    if self._fits(s, height, limit) and not _overwritten(s, place, by, index, writes):
+                    if self._fits(s, height, limit) and not _overwritten(
+                        s, place, by, index, writes
+                    ):
                         self.inlined.add(result)
                         place[index] = by if by == end else place[by]
                         depth[index] = height
@@ -203,7 +205,9 @@ class _Planner:
 
     # Sharing variables
 
-    def share(self, region: Region, targets: Sequence[Variable | None], loop: Sequence[Variable]) -> None:
+    def share(
+        self, region: Region, targets: Sequence[Variable | None], loop: Sequence[Variable]
+    ) -> None:
         """Give variables to the values of a region. `targets` are those that its yield assigns,
         `loop` those of the nearest loop around it."""
         uses = self.uses[id(region)]
@@ -216,7 +220,9 @@ class _Planner:
         inside: list[tuple[Region, Sequence[Variable | None], Sequence[Variable]]] = []
         for index, s in enumerate(region.body):
             if s.op == "if":
-                held = [self._result(s, number, index, region, uses) for number in range(len(s.results))]
+                held = [
+                    self._result(s, number, index, region, uses) for number in range(len(s.results))
+                ]
                 inside += [(inner, held, loop) for inner in s.regions]
             elif s.op in LOOPS:
                 carried = self._loop(s, index, region, uses)
@@ -331,7 +337,8 @@ def _hands_over(s: Statement, old: int, new: int) -> bool:
 
 def _mentions(region: Region, value: int) -> bool:
     return any(v.id == value for v in region.end.values) or any(
-        any(v.id == value for v in s.operands) or any(_mentions(inner, value) for inner in s.regions)
+        any(v.id == value for v in s.operands)
+        or any(_mentions(inner, value) for inner in s.regions)
         for s in region.body
     )
 

@@ -78,9 +78,7 @@ def _tests(expr: object) -> set[str]:
             return set()
 
 
-def fill(
-    row: Row, statement: Statement, operands: Sequence[s.Expr], spelling: Spelling
-) -> s.Expr:
+def fill(row: Row, statement: Statement, operands: Sequence[s.Expr], spelling: Spelling) -> s.Expr:
     """The row's expression over those of its operands."""
     result = statement.results[0].type
     holes = {"T": scalar_of(statement.operands[0].type), "S": scalar_of(result), "R": result}

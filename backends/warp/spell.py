@@ -79,9 +79,7 @@ class Spelling:
         if self.array == 2:
             return s.Subscript(wp(_ARRAYS[rank - 1]), (element,))
         if self.array == 1 and rank > 1:
-            return s.Call(
-                wp("array"), (), (("dtype", element), ("ndim", s.Literal(str(rank))))
-            )
+            return s.Call(wp("array"), (), (("dtype", element), ("ndim", s.Literal(str(rank)))))
         return s.Call(wp(_ARRAYS[rank - 1]), (), (("dtype", element),))
 
     def literal(self, type_: Scalar, value: bool | int | float) -> s.Expr:
@@ -109,4 +107,3 @@ def is_number(expr: s.Expr) -> bool:
     if isinstance(expr, s.Attribute):
         return expr.value is WP and expr.attr in ("inf", "nan")
     return isinstance(expr, s.Literal)
-

@@ -14,6 +14,9 @@ from typing import Any
 class Int32(int):
     """An int whose arithmetic wraps around."""
 
+    def __neg__(self) -> Int32:
+        return _wrap(-int(self))
+
 
 def _wrap(value: int) -> Int32:
     return Int32((value + 2**31) % 2**32 - 2**31)
@@ -27,7 +30,6 @@ def _operator(name: str) -> Callable[..., Int32]:
 for _name in ("add", "sub", "mul", "floordiv", "mod"):
     setattr(Int32, f"__{_name}__", _operator(f"__{_name}__"))
     setattr(Int32, f"__r{_name}__", _operator(f"__r{_name}__"))
-setattr(Int32, "__neg__", _operator("__neg__"))
 
 
 class _Annotation:

@@ -82,7 +82,7 @@ def test_levels_asked_for_are_the_levels_given() -> None:
     [captured] = driver.capture(SOURCES[:1], frozenset({"jaxpr"}))
     assert list(table(captured)) == [("jaxpr", "forward"), ("jaxpr", "backward")]
     assert captured.cost == {}
-    [captured] = driver.capture(SOURCES[:1], frozenset({"stablehlo"}), cost=False)
+    [captured] = driver.capture(SOURCES[:1], frozenset({"stablehlo"}))
     assert captured.cost == {}
     with pytest.raises(ValueError, match="unknown JAX level 'ptx', not one of jaxpr, stablehlo"):
         driver.capture(SOURCES[:1], frozenset({"ptx"}))

@@ -262,6 +262,7 @@ def test_exchanged_values_go_through_a_variable(sources: Path) -> None:
             wp.launch(getattr(module, source.entry), dim=4, inputs=[3, a, out])
         tape.backward(grads={out: wp.full(4, 1.0, dtype=wp.float32)})
         assert out.numpy().tolist() == [-8.0, -16.0, -24.0, -32.0], source.python
+        assert a.grad is not None
         assert a.grad.numpy().tolist() == [-8.0] * 4, source.python
 
 
@@ -283,6 +284,7 @@ def test_an_init_still_needed_is_copied(sources: Path) -> None:
             wp.launch(getattr(module, source.entry), dim=4, inputs=[3, a, out])
         tape.backward(grads={out: wp.full(4, 1.0, dtype=wp.float32)})
         assert out.numpy().tolist() == [5.0, 12.0, 21.0, 32.0], source.python
+        assert a.grad is not None
         assert a.grad.numpy().tolist() == [6.0, 8.0, 10.0, 12.0], source.python
 
 

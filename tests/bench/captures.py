@@ -55,7 +55,7 @@ def jax(blocks: int = 9, block: int = 20, grammar: str = "compound") -> Table:
                 plain_capture(source.python, source.entry, source.arguments)
 
     def capture(sources: list[Rendered]) -> None:
-        _checked(sources, driver.capture(sources, frozenset({"stablehlo"}), cost=False))
+        _checked(sources, driver.capture(sources, frozenset({"stablehlo"})))
 
     times = _times("jax", grammar, blocks, block, capture, plain)
     targets = {DRAW: 0.05, EMIT: 0.25, CAPTURE: 1.0}
