@@ -1,4 +1,4 @@
-"""What every backend shares: rendered source, levels, artifacts, and the closed table of reasons."""
+"""What every backend shares: rendered source, levels, artifacts, and the table of reasons."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One compiler level: its name, the directions it is captured in, and the syntax of its text."""
+    """One compiler level: its name, the directions it is captured in, its text's syntax."""
 
     name: str
     directions: tuple[Direction, ...]
@@ -87,10 +87,10 @@ REASONS: dict[str, str] = {
     "no_float_inputs": "no input has a floating type, so there is nothing to differentiate",
     "no_float_outputs": "no output has a floating type, so there is no cotangent to pull back",
     "adjoint_disabled": "the kernel or module was declared with enable_backward=False",
-    "not_a_device_unit": "a driver runs on the host; its kernels and functions carry the device code",
+    "not_a_device_unit": "a driver runs on the host; the device code is in its kernels and functions",
     "source_error": "the source did not load: Python or the kernel decorator rejected it",
     "compile_error": "the compiler rejected the source; the detail holds its message",
-    "not_available": "this installation cannot produce the level; `irgen doctor` says what to install",
+    "not_available": "this installation cannot produce the level; see `irgen doctor`",
 }
 """Every reason an artifact may be missing or failed. Closed: drivers use no other key."""
 

@@ -45,10 +45,7 @@ def print_module(module: s.Module) -> str:
     Raises:
         ValueError: a body is empty, or an operator, literal or name is not one of Python's.
     """
-    text = cst.Module(_Printer(False).block(module.body, 0, "module")).code
-    if all(len(line) <= WIDTH for line in text.split("\n")):
-        return text
-    return cst.Module(_Printer(True).block(module.body, 0, "module")).code
+    return cst.Module(_PRINTER.block(module.body, 0, "module")).code
 
 
 def print_expr(expr: s.Expr) -> str:
@@ -87,10 +84,7 @@ def _line(statement: cst.BaseSmallStatement, blanks: _Blanks) -> cst.SimpleState
 
 
 class _Printer:
-    """Builds the nodes of statements; breaks lines that are too long only if `breaking`."""
-
-    def __init__(self, breaking: bool) -> None:
-        self.breaking = breaking
+    """Builds the nodes of statements and breaks lines that are too long."""
 
     def block(self, body: tuple[s.Stmt, ...], indent: int, block: _Block) -> list[_Statement]:
         lines: list[_Statement] = []
@@ -112,7 +106,7 @@ class _Printer:
         self, value: s.Expr, before: int, after: int, indent: int, minimum: int = EXPRESSION
     ) -> cst.BaseExpression:
         """A value with `before` columns left and `after` right of it on its line."""
-        if self.breaking and indent + before + width_within(value, minimum) + after > WIDTH:
+        if indent + before + width_within(value, minimum) + after > WIDTH:
             return broken_value(value, before, after, indent, minimum)
         return flat(value, minimum)
 
@@ -126,7 +120,7 @@ class _Printer:
                 left, right = self.sides(target, len(op) + len(" = "), value, indent)
                 return _line(cst.AugAssign(left, n.augmented(op), right), blanks)  # pyright: ignore[reportArgumentType]
             case s.Do(value=value):
-                is_long = self.breaking and indent + width_within(value, EXPRESSION) > WIDTH
+                is_long = indent + width_within(value, EXPRESSION) > WIDTH
                 node = broken_statement(value, indent) if is_long else flat(value, EXPRESSION)
                 return _line(cst.Expr(node), blanks)
             case s.Return(value=value):
@@ -147,27 +141,25 @@ class _Printer:
             case s.FunctionDef():
                 return self.definition(statement, blanks, indent)
             case s.Import():
-                return _line(_import(statement, self.breaking, indent), blanks)
+                return _line(_import(statement, indent), blanks)
             case _:
                 return _line(_PLAIN[type(statement)], blanks)
 
     def sides(
         self, target: s.Expr, operator: int, value: s.Expr, indent: int
     ) -> tuple[cst.BaseExpression, cst.BaseExpression]:
-        if self.breaking:
-            columns = width_within(target, BARE) + operator + width_within(value, BARE)
-            if indent + columns > WIDTH:
-                return broken_assignment(target, operator, value, indent)
+        columns = width_within(target, BARE) + operator + width_within(value, BARE)
+        if indent + columns > WIDTH:
+            return broken_assignment(target, operator, value, indent)
         return flat(target), flat(value)
 
     def loop(
         self, target: s.Expr, iterable: s.Expr, indent: int
     ) -> tuple[cst.BaseExpression, cst.BaseExpression]:
-        if self.breaking:
-            fixed = len("for ") + len(" in ") + len(":")
-            columns = width_within(target, BARE) + width_within(iterable, EXPRESSION)
-            if indent + fixed + columns > WIDTH:
-                return broken_loop(target, iterable, indent)
+        fixed = len("for ") + len(" in ") + len(":")
+        columns = width_within(target, BARE) + width_within(iterable, EXPRESSION)
+        if indent + fixed + columns > WIDTH:
+            return broken_loop(target, iterable, indent)
         return flat(target), flat(iterable, EXPRESSION)
 
     def branch(self, statement: s.If, blanks: _Blanks, indent: int, keyword: str) -> cst.If:
@@ -210,7 +202,7 @@ class _Printer:
     ) -> tuple[list[cst.Param], n.Space]:
         params = function.params
         before, after = len("def ") + len(function.name), 1 if is_block else len(": ...")
-        if self.breaking and params:
+        if params:
             columns = indent + before + 2 + after + 2 * (len(params) - 1)
             for param in params:
                 columns += len(param.name)
@@ -228,7 +220,10 @@ class _Printer:
         return nodes, n.NOTHING
 
 
-def _import(statement: s.Import, breaking: bool, indent: int) -> cst.Import | cst.ImportFrom:
+_PRINTER = _Printer()
+
+
+def _import(statement: s.Import, indent: int) -> cst.Import | cst.ImportFrom:
     alias = statement.alias
     as_name = cst.AsName(n.name(alias), n.SPACE, n.SPACE) if alias else None
     imported = cst.ImportAlias(n.path(statement.module), as_name)
@@ -236,7 +231,7 @@ def _import(statement: s.Import, breaking: bool, indent: int) -> cst.Import | cs
         return cst.Import((imported,))
     columns = len(f"from {statement.package} import {statement.module}")
     columns += len(f" as {alias}") if alias else 0
-    if not breaking or indent + columns <= WIDTH:
+    if indent + columns <= WIDTH:
         return cst.ImportFrom(n.path(statement.package), (imported,))
     opening, closing = n.parentheses(n.line_break(indent + INDENT), n.line_break(indent))
     names = (imported.with_changes(comma=n.LAST_COMMA),)

@@ -49,8 +49,8 @@ class Grammar:
     doc: str = ""
     shape: Shape = "kernel"
     statements: tuple[int, int] = (4, 12)
-    groups: Mapping[str, int] = field(default_factory=dict)
-    ops: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict[str, int])
+    ops: Mapping[str, int] = field(default_factory=dict[str, int])
     types: Mapping[str, int] = field(default_factory=lambda: _weights(f32=1))
     forms: Mapping[str, int] = field(default_factory=lambda: _weights(scalar=1))
     control: Mapping[str, int] = field(default_factory=lambda: _weights(op=1))
@@ -66,7 +66,7 @@ class Grammar:
     functions: tuple[int, int] = (0, 0)
     kernels: tuple[int, int] = (1, 1)
     accesses: Mapping[str, int] = field(default_factory=lambda: _weights(own=1))
-    layers: Mapping[str, int] = field(default_factory=dict)
+    layers: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @cached_property
     def canonical(self) -> str:

@@ -226,9 +226,9 @@ def call(body: Body) -> None:
     """A call of a function, earlier or new, its arguments brought into the ranges it takes."""
     source, library = body.source, body.library
     known = library.signatures
-    if not library.complete and len(known) < library.most:
-        if len(known) < max(1, library.least) or source.below(3) == 0:
-            source.span(library.define, library)
+    wanting = not library.complete and len(known) < library.most
+    if wanting and (len(known) < max(1, library.least) or source.below(3) == 0):
+        source.span(library.define, library)
     signature: Signature = known[-1 - source.below(len(known))]
     arguments: list[Value] = []
     for type_, takes in zip(signature.params, signature.takes, strict=True):

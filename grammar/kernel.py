@@ -13,7 +13,7 @@ from grammar.passes.dce import drop_unused_parameters, eliminate_dead_code
 from grammar.program import Program, Region, Terminator, Unit, Value
 from grammar.source import Source
 from grammar.tables import Tables
-from grammar.types import BOOL, I32, Array
+from grammar.types import BOOL, I32, Array, Element
 
 
 def single_kernel(source: Source, found: Tables) -> Program:

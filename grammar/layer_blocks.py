@@ -64,7 +64,8 @@ def residual(n: Network, x: Value) -> Value:
 def bias(n: Network, x: Value) -> Value:
     name = ("add", "mul", "sub")[n.source.below(3)]
     if n.source.below(4) == 3 and len(shape_of(x)) > 1:
-        column = n.weights(*shape_of(x)[:-1], 1)
+        rows = shape_of(x)[:-1]
+        column = n.array("expand_dims", n.weights(*rows), attribute=len(rows))
         return n.row(name, x, n.spread(column, x))
     return n.row(name, x, n.spread(n.weights(shape_of(x)[-1]), x))
 
@@ -133,10 +134,23 @@ def gate(n: Network, x: Value) -> Value:
     return n.row("mul", left, activation(n, right))
 
 
+_REDUCTIONS = ("sum", "mean", "max", "min", "logsumexp", "var", "prod")
+
+
 def reduce(n: Network, x: Value) -> Value:
-    name = ("sum", "mean", "max", "min", "var", "prod")[min(5, n.source.below(12) // 2)]
-    keep = name == "var" or len(shape_of(x)) == 1 or n.source.below(4) == 3
-    return n.array(f"reduce_{name}{'_keep' if keep else ''}", x, attribute=_axis(n, x))
+    axis = _axis(n, x)
+    rank = len(shape_of(x))
+    name = _REDUCTIONS[min(6, n.source.below(13) // 2)]
+    if name == "logsumexp" and rank > 1:
+        return n.array("logsumexp", x, attribute=axis)
+    if name == "logsumexp":
+        name = "sum"
+    if name != "var" and rank > 1 and n.source.below(4) < 3:
+        return n.array(f"reduce_{name}", x, attribute=axis)
+    kept = n.array(f"reduce_{name}_keep", x, attribute=axis)
+    if rank > 1 and n.source.below(2):
+        return n.array("squeeze", kept, attribute=axis)
+    return kept
 
 
 def centre(n: Network, x: Value) -> Value:

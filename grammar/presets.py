@@ -194,7 +194,7 @@ _PRESETS = (
     ),
     Grammar(
         name="ml",
-        doc="Layers over arrays: matmul, attention, norms, convolutions, losses, and blocks of them.",
+        doc="Layers over arrays: matmul, attention, norms, convolutions, losses, and blocks.",
         shape="arrays",
         statements=(3, 14),
         groups=_ARITHMETIC,

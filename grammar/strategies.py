@@ -75,7 +75,7 @@ def shrink(
     *,
     steps: int = 5000,
 ) -> Program:
-    """The simplest program found for which `witness` still holds, from the choices of one that does.
+    """The simplest program found for which `witness` holds, from the choices of one that does.
 
     Hypothesis' own shrinker does the work, on the choices as they stand. `steps` bounds how many
     programs it may try. ValueError when the choices are no witness to begin with.
@@ -104,7 +104,7 @@ def shrink(
         database=database,
         deadline=None,
         phases=[Phase.reuse, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[*HealthCheck.__members__.values()],
     )
     with suppress(_Enough):
         find(programs(grammar), holds, settings=quiet, database_key=key)

@@ -19,7 +19,7 @@ from grammar.types import BOOL, FLOATS, I32, SCALARS, SIZES, Element, Matrix, Sc
 T = TypeVar("T")
 
 _SHARE = 5040
-"""Group weights are split among ops in these parts; a multiple of small totals, so little is lost."""
+"""Group weights are split among their ops in these parts; small totals divide it evenly."""
 
 
 @dataclass(frozen=True, slots=True)

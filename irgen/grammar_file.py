@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from grammar.config import Grammar, Shape
 from grammar.ops import OPS
@@ -91,30 +91,30 @@ def _checked(key: str, value: Any) -> Any:
     if key in _KEYS or key == "layers":
         return _weights(key, value)
     if key == "extents":
-        if not isinstance(value, list) or not value:
+        if not (items := _items(value)):
             raise ValueError("must be a list of whole numbers from 2 to 4096")
-        return tuple(_whole(item, 2, 4096) for item in _items(value))
+        return tuple(_whole(item, 2, 4096) for item in items)
     if key in ("depth", "trips", *_PERCENT):
         low, high = {"depth": (0, 6), "trips": (2, 64)}.get(key, (0, 100))
         return _whole(value, low, high)
-    if not isinstance(value, list) or len(_items(value)) != 2:
+    if len(items := _items(value)) != 2:
         raise ValueError("must be two whole numbers, the fewest and the most")
-    least, most = (_whole(item, 0, 512) for item in _items(value))
+    least, most = (_whole(item, 0, 512) for item in items)
     if least > most:
         raise ValueError(f"the fewest, {least}, is more than the most, {most}")
     return (least, most)
 
 
-def _items(value: list[Any]) -> list[Any]:
-    return value
+def _items(value: Any) -> list[Any]:
+    """The items of a list; none of anything else."""
+    return list(cast("list[Any]", value)) if isinstance(value, list) else []
 
 
 def _weights(key: str, value: Any) -> dict[str, int]:
     if not isinstance(value, dict):
         raise ValueError("must be a table of weights")
     out: dict[str, int] = {}
-    table: dict[str, Any] = value
-    for name, weight in table.items():
+    for name, weight in cast("dict[str, Any]", value).items():
         if key in _KEYS and name not in _KEYS[key]:
             raise ValueError(f"unknown entry {name!r}: {nearest(name, _KEYS[key])}")
         out[name] = _whole(weight, 0, 1000)

@@ -15,6 +15,10 @@ from grammar.program import Program
 from grammar.types import Array, Type, element_shape, scalar_of
 
 
+FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""Compiling takes longer than running; values are compared with tolerances."""
+
+
 def load(source: Rendered) -> Callable[..., Any]:
     """The entry of a source."""
     names: dict[str, Any] = {"__name__": "loaded"}
@@ -40,7 +44,7 @@ def run(source: Rendered, arguments: list[Any] | None = None) -> list[Any]:
     """What the entry returns under `jax.jit`, as a list of arrays."""
     with jax.enable_x64(source.wide):
         given = inputs(source.arguments) if arguments is None else arguments
-        result = jax.jit(load(source))(*given)
+        result = jax.jit(load(source), compiler_options=FAST)(*given)
         return list(result) if isinstance(result, tuple) else [result]
 
 

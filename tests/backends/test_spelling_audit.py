@@ -54,7 +54,7 @@ def wide_numbers() -> Iterator[None]:
     """64-bit types in JAX."""
     import jax
 
-    before = jax.config.jax_enable_x64
+    before = jax.config.read("jax_enable_x64")
     jax.config.update("jax_enable_x64", True)
     yield
     jax.config.update("jax_enable_x64", before)

@@ -11,7 +11,7 @@ import numpy as np
 from grammar.ops.array_base import EPSILON
 from grammar.program import Attribute, Program
 from grammar.types import F32, I32, Array, Scalar, parse_type
-from tests.grammar.evaluate import Buffer, evaluate
+from tests.grammar.evaluate import OPERATIONS, Buffer, evaluate
 
 Meaning = Callable[..., Any]
 
@@ -201,3 +201,20 @@ def from_buffer(buffer: Buffer) -> np.ndarray:
 
 LABELS = Array(I32, (4,))
 ROWS = Array(F32, (4, 6))
+
+
+def interpret(program: Program, arguments: list[Any]) -> list[np.ndarray]:
+    """What a program of array ops and elementwise ops returns, by NumPy."""
+    entry = program.entry
+    env = {value.id: given for value, given in zip(entry.parameters, arguments, strict=True)}
+    for statement in entry.body.body:
+        given = [env[value.id] for value in statement.operands]
+        if statement.op == "const":
+            found: Any = statement.attribute
+        elif statement.op in NUMPY:
+            found = np.asarray(NUMPY[statement.op](statement.attribute, *given))
+        else:
+            found = np.vectorize(OPERATIONS[statement.op], otypes=[object])(*given)
+            found = found.astype(float if found.dtype == object else found.dtype)
+        env[statement.results[0].id] = found
+    return [env[value.id] for value in entry.body.end.values]

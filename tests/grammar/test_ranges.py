@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grammar.ops import OPS, Instance, Op
-from grammar.ops.expression import Apply, Literal, Operand, Typed, elaborate, parse
+from grammar.ops.expression import Apply, Literal, Operand, Typed, elaborate, parse, type_of
 from grammar.ranges import (
     DOMAINS,
     DOMINANT,
@@ -246,6 +246,7 @@ def test_guards_establish_their_domain(name: str) -> None:
             assert DOMAINS[name].satisfied((0, 1), type_, instance)
             continue
         for text in DOMAINS[name].guards:
+            assert type_of(parse(text), {"a": type_}) == type_
             for known in (full(type_), *(_range(random, type_) for _ in range(6))):
                 for pick in range(3):
                     after = guarded(text, type_, known, pick)

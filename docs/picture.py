@@ -1,0 +1,86 @@
+"""The picture of the README: one program as Warp and JAX source, and the C++ that Warp makes of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+from backends.registry import BACKENDS
+from grammar.presets import GRAMMARS
+from irgen.service import draw
+
+PICTURE = Path(__file__).parent / "images" / "sample.svg"
+
+GRAMMAR, SEED, INDEX = "branch", 0, 350
+WIDTH = 116
+
+_PAPER = TerminalTheme(
+    (250, 250, 248),
+    (40, 44, 52),
+    [(40, 44, 52), (176, 40, 40), (30, 120, 60), (150, 100, 0), (40, 80, 170), (130, 50, 140),
+     (0, 110, 120), (110, 110, 110)],
+)  # fmt: skip
+
+# Without the window, the shadow and the fonts from elsewhere that rich would add.
+_SVG = """<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+font-size: {char_height}px; line-height: {line_height}px; }}
+{styles}
+</style>
+<defs>{lines}</defs>
+<rect width="100%" height="100%" rx="8" fill="#fafaf8"/>
+<g transform="translate(9, 9)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+def picture() -> str:
+    """The picture as SVG text; the same for equal versions of Warp and rich."""
+    drawn = draw(GRAMMARS[GRAMMAR], SEED, INDEX)
+    rendered = {name: backend.render(drawn.program, drawn.style) for name, backend in BACKENDS.items()}
+    (captured,) = BACKENDS["warp"].capture([rendered["warp"]], frozenset({"cpp"}))
+    texts = {artifact.direction: artifact.text or "" for artifact in captured.artifacts}
+
+    grid = Table.grid(expand=True, padding=(0, 2, 0, 0))
+    grid.add_column(ratio=11)
+    grid.add_column(ratio=13)
+    grid.add_row(
+        Group(
+            *_block("python (warp)", rendered["warp"].python, "python"),
+            *_block("python (jax), the same program", rendered["jax"].python, "python"),
+        ),
+        Group(
+            *_block("cpp forward, its body", _after(texts["forward"], "// forward"), "cpp"),
+            *_block("cpp backward, its reverse part", _after(texts["backward"], "// reverse"), "cpp"),
+        ),
+    )
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="truecolor")
+    console.print(grid)
+    text = console.export_svg(theme=_PAPER, code_format=_SVG, unique_id="irgen")
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def _block(title: str, text: str, syntax: str) -> tuple[Text, Syntax]:
+    body = Syntax(text.strip("\n"), syntax, theme="ansi_light", background_color="default")
+    return Text(title, style="bold blue"), Syntax(
+        body.code + "\n", syntax, theme="ansi_light", background_color="default", word_wrap=True
+    )
+
+
+def _after(text: str, mark: str) -> str:
+    """The lines after a mark, without the source lines that Warp quotes, one indent less."""
+    lines = text[text.index(mark) :].splitlines()[1:]
+    kept = [line[4:] for line in lines if not line.strip().startswith("// ")]
+    return "\n".join(line for line in kept if line.strip() not in ("", "}", "return;"))
