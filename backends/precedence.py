@@ -167,8 +167,9 @@ def width_within(expr: s.Expr, minimum: int) -> int:
     kind = type(expr)
     if kind is s.Name:
         return len(expr.id)  # pyright: ignore[reportAttributeAccessIssue]
+    binds = level(expr)  # first: it names an unknown operator
     columns = _WIDTHS[kind](expr)
-    if level(expr) < minimum and kind is not s.Tuple:
+    if binds < minimum and kind is not s.Tuple:
         return columns + 2
     if kind is s.Tuple and minimum == BARE and len(expr.items) > 1:  # pyright: ignore[reportAttributeAccessIssue]
         return columns - 2

@@ -232,6 +232,8 @@ def _attention(n: Network, x: Value, name: str) -> Value:
         context = others[-1]
     queries, keys = projected(n, x, width), projected(n, context, width)
     values = projected(n, context, width) if below(4) else context
+    if below(2):
+        queries = n.row("mul", queries, n.number((0.1, 0.01, 0.125, 0.02)[below(4)]))
     made = n.array(name, queries, keys, values)
     if made.type == x.type and below(2):
         return n.row("add", x, made)

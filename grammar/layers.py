@@ -94,9 +94,9 @@ _ALL: tuple[Layer, ...] = (
     ),
     Layer("convolution", "A convolution along time.", convolve, 4, 3, (2, 3)),
     Layer(
-        "attention", "Projections to queries, keys and values, and attention.", attend, 5, 6, (2, 3)
+        "attention", "Projections to queries, keys and values, and attention.", attend, 5, 7, (2, 3)
     ),
-    Layer("causal", "The same where a row sees only earlier ones.", causal, 3, 6, (2, 3)),
+    Layer("causal", "The same where a row sees only earlier ones.", causal, 3, 7, (2, 3)),
     Layer("heads", "Attention by several heads.", heads, 2, 12, (2,)),
     Layer("gram", "The products of all pairs of rows.", gram, 1, 2, (2, 3)),
     Layer("outer", "All products with a vector.", outer, 1, 1, (1,)),

@@ -48,6 +48,13 @@ def run(source: Rendered, arguments: list[Any] | None = None) -> list[Any]:
         return list(result) if isinstance(result, tuple) else [result]
 
 
+def shapes(source: Rendered) -> list[tuple[tuple[int, ...], str]]:
+    """Shape and dtype of every result, by tracing only."""
+    with jax.enable_x64(source.wide):
+        found = jax.tree.leaves(jax.eval_shape(load(source), *inputs(source.arguments)))
+        return [(one.shape, str(one.dtype)) for one in found]
+
+
 def lower_backward(source: Rendered) -> bool:
     """Trace and lower the pullback over all float inputs; False where there is none."""
     with jax.enable_x64(source.wide):
