@@ -79,9 +79,7 @@ def read_page(text: str) -> Page:
         if _runs(block):
             follows = after is not None and text[block.end + 3 : after.start - 3].split("```")
             shown = after if follows and not follows[0].strip() else None
-            examples.append(
-                Example(block, shown if shown and shown.language in _OUTPUTS else None)
-            )
+            examples.append(Example(block, shown if shown and shown.language in _OUTPUTS else None))
     return Page(text, tuple(examples), files)
 
 

@@ -18,14 +18,12 @@ from irgen.service import draw
 PICTURE = Path(__file__).parent / "images" / "sample.svg"
 
 GRAMMAR, SEED, INDEX = "branch", 0, 350
-WIDTH = 116
+WIDTH = 128
 
-_PAPER = TerminalTheme(
-    (250, 250, 248),
-    (40, 44, 52),
-    [(40, 44, 52), (176, 40, 40), (30, 120, 60), (150, 100, 0), (40, 80, 170), (130, 50, 140),
-     (0, 110, 120), (110, 110, 110)],
-)  # fmt: skip
+_THEME = "friendly"
+
+# The eight colours are those of the titles; the syntax theme brings its own.
+_PAPER = TerminalTheme((250, 250, 248), (40, 44, 52), [(40, 80, 170)] * 8)
 
 # Without the window, the shadow and the fonts from elsewhere that rich would add.
 _SVG = """<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
@@ -49,13 +47,15 @@ font-size: {char_height}px; line-height: {line_height}px; }}
 def picture() -> str:
     """The picture as SVG text; the same for equal versions of Warp and rich."""
     drawn = draw(GRAMMARS[GRAMMAR], SEED, INDEX)
-    rendered = {name: backend.render(drawn.program, drawn.style) for name, backend in BACKENDS.items()}
+    rendered = {
+        name: backend.render(drawn.program, drawn.style) for name, backend in BACKENDS.items()
+    }
     (captured,) = BACKENDS["warp"].capture([rendered["warp"]], frozenset({"cpp"}))
     texts = {artifact.direction: artifact.text or "" for artifact in captured.artifacts}
 
     grid = Table.grid(expand=True, padding=(0, 2, 0, 0))
-    grid.add_column(ratio=11)
-    grid.add_column(ratio=13)
+    grid.add_column(ratio=30)
+    grid.add_column(ratio=34)
     grid.add_row(
         Group(
             *_block("python (warp)", rendered["warp"].python, "python"),
@@ -63,7 +63,9 @@ def picture() -> str:
         ),
         Group(
             *_block("cpp forward, its body", _after(texts["forward"], "// forward"), "cpp"),
-            *_block("cpp backward, its reverse part", _after(texts["backward"], "// reverse"), "cpp"),
+            *_block(
+                "cpp backward, its reverse part", _after(texts["backward"], "// reverse"), "cpp"
+            ),
         ),
     )
     console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="truecolor")
@@ -73,14 +75,14 @@ def picture() -> str:
 
 
 def _block(title: str, text: str, syntax: str) -> tuple[Text, Syntax]:
-    body = Syntax(text.strip("\n"), syntax, theme="ansi_light", background_color="default")
-    return Text(title, style="bold blue"), Syntax(
-        body.code + "\n", syntax, theme="ansi_light", background_color="default", word_wrap=True
+    body = Syntax(
+        text.strip("\n") + "\n", syntax, theme=_THEME, background_color="default", word_wrap=True
     )
+    return Text(title, style="bold blue"), body
 
 
 def _after(text: str, mark: str) -> str:
     """The lines after a mark, without the source lines that Warp quotes, one indent less."""
     lines = text[text.index(mark) :].splitlines()[1:]
-    kept = [line[4:] for line in lines if not line.strip().startswith("// ")]
-    return "\n".join(line for line in kept if line.strip() not in ("", "}", "return;"))
+    kept = [line for line in lines if not line.lstrip().startswith("// ")]
+    return "\n".join(line[4:] for line in kept if line.strip() not in ("", "return;"))

@@ -142,10 +142,7 @@ def array_ops() -> str:
     """Array ops."""
     return table(
         ("op", "arrays", "attribute", "meaning"),
-        (
-            (f"`{op.name}`", str(op.arity), op.attribute or "-", op.doc)
-            for op in ARRAY_OPS.values()
-        ),
+        ((f"`{op.name}`", str(op.arity), op.attribute or "-", op.doc) for op in ARRAY_OPS.values()),
     )
 
 

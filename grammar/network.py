@@ -69,7 +69,13 @@ class Network(Body):
         made = result_type(name, types, attribute)
         known = rule(tuple([self.ranges[value.id] for value in operands]), types, attribute)
         if not ranges.fits(made.element, known):
-            operands = tuple([self.tame(value) for value in operands])
+            floats = [element_of(value) == self.scalar for value in operands]
+            operands = tuple(
+                [
+                    self.tame(v) if is_float else v
+                    for v, is_float in zip(operands, floats, strict=True)
+                ]
+            )
             known = rule(tuple([self.ranges[value.id] for value in operands]), types, attribute)
         return self.emit(name, operands, made, known, attribute)
 

@@ -113,10 +113,7 @@ class _Driver:
             case "for":
                 self.for_(statement, out)
             case op:
-                raise ValueError(
-                    f"{op} in a program over buffers has no Warp source; "
-                    "turn ops on whole arrays into kernels first"
-                )
+                raise ValueError(f"{op} in a program over buffers has no Warp source")
 
     def copy(self, statement: Statement, out: list[s.Stmt]) -> None:
         (source,), (value,) = statement.operands, statement.results

@@ -10,6 +10,7 @@ from backends.style import Names, Style
 from backends.warp.device import device_unit
 from backends.warp.driver_source import driver, filled, self_test
 from backends.warp.spell import DEFINABLE, Spelling
+from grammar.passes.kernels import to_kernels
 from grammar.program import Program, statements
 from grammar.types import Array, Element, Type, element_shape, scalar_of
 
@@ -18,21 +19,13 @@ _IMPORT_NUMPY = s.Import("numpy", "np")
 
 
 def lower(program: Program, style: Style) -> s.Module:
-    """The Warp source of a program.
-
-    Raises:
-        ValueError: a program over buffers holds an op on whole arrays, which a pass turns into
-            kernels first.
-    """
-    return _lower(program, style, main=False)[0]
+    """The Warp source of a program. Ops on whole arrays become kernels."""
+    return _lower(to_kernels(program), style, main=False)[0]
 
 
 def render(program: Program, style: Style, *, main: bool = False) -> Rendered:
-    """Print the Warp source of a program; with `main`, a file that makes inputs and runs itself.
-
-    Raises:
-        ValueError: as `lower`.
-    """
+    """Print the Warp source of a program; with `main`, a file that makes inputs and runs itself."""
+    program = to_kernels(program)
     module, definitions = _lower(program, style, main=main)
     entry = program.entry
     params = definitions[-1].params

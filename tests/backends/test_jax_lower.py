@@ -236,7 +236,7 @@ def vector_control() -> Program:
         (chosen,) = b.if_(above, lambda: row, lambda: b.op("splat", shift, result=vec))
 
         def grow(n: Value, v: Value, m: Value) -> tuple[Value, Value]:
-            return b.op("add", v, chosen), b.op("matmul", m, square)
+            return b.op("add", v, chosen), b.op("matmat", m, square)
 
         identity = b.op("identity", result=mat)
         start = b.op("splat", shift, result=vec)
