@@ -1,1 +1,1 @@
-"""The documentation, and what keeps it true: `python -m docs.generate` rewrites what is generated."""
+"""The documentation. `python -m docs.generate` rewrites what is generated in it."""

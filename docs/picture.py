@@ -1,8 +1,9 @@
-"""The picture of the README: one program as Warp and JAX source, and the C++ that Warp makes of it."""
+"""The picture of the README: a program as Warp and JAX source, and the C++ that Warp makes of it."""
 
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -18,21 +19,20 @@ from irgen.service import draw
 PICTURE = Path(__file__).parent / "images" / "sample.svg"
 
 GRAMMAR, SEED, INDEX = "branch", 0, 350
-WIDTH = 128
+WIDTH = 132
 
 _THEME = "friendly"
 
 # The eight colours are those of the titles; the syntax theme brings its own.
 _PAPER = TerminalTheme((250, 250, 248), (40, 44, 52), [(40, 80, 170)] * 8)
 
-# Without the window, the shadow and the fonts from elsewhere that rich would add.
+# Without the window, the fonts from elsewhere and the clipping that rich would add.
 _SVG = """<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
 font-size: {char_height}px; line-height: {line_height}px; }}
 {styles}
 </style>
-<defs>{lines}</defs>
 <rect width="100%" height="100%" rx="8" fill="#fafaf8"/>
 <g transform="translate(9, 9)">
 {backgrounds}
@@ -55,7 +55,7 @@ def picture() -> str:
 
     grid = Table.grid(expand=True, padding=(0, 2, 0, 0))
     grid.add_column(ratio=30)
-    grid.add_column(ratio=34)
+    grid.add_column(ratio=36)
     grid.add_row(
         Group(
             *_block("python (warp)", rendered["warp"].python, "python"),
@@ -71,6 +71,7 @@ def picture() -> str:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="truecolor")
     console.print(grid)
     text = console.export_svg(theme=_PAPER, code_format=_SVG, unique_id="irgen")
+    text = re.sub(r' clip-path="[^"]*"', "", text)
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 

@@ -123,7 +123,7 @@ class Body:
                 operands[k] = self.guard(domain.guards, operands[k])
         index = attribute if isinstance(attribute, int) else 0
         result = made.rule(tuple([known[v.id] for v in operands]), instance, index)
-        if not ranges.fits(instance.result, result):
+        if not ranges.inside(result, made.limit):
             for k, operand in enumerate(operands):
                 operands[k] = self.tame(operand)
             for k, domain in made.domains:

@@ -9,7 +9,7 @@ from grammar.body import Body, Library, Signature
 from grammar.control import statements
 from grammar.draw import anchor, gathered
 from grammar.memory import Memory, new_input, new_output, read, write
-from grammar.passes.dce import drop_unused_parameters, eliminate_dead_code
+from grammar.passes.dce import eliminate_dead_code
 from grammar.program import Program, Region, Terminator, Unit, Value
 from grammar.source import Source
 from grammar.tables import Tables
@@ -20,8 +20,7 @@ def single_kernel(source: Source, found: Tables) -> Program:
     """A kernel, and the functions it calls."""
     library = new_library(found)
     unit = source.span(kernel, found, library, draw_grid(source, found))
-    program = eliminate_dead_code(Program((*library.units, unit)))
-    return Program((*program.units[:-1], drop_unused_parameters(program.entry)))
+    return eliminate_dead_code(Program((*library.units, unit)), parameters=True)
 
 
 def new_library(found: Tables) -> Library:

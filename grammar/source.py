@@ -46,15 +46,16 @@ def uniform(seed: int, index: int) -> Callable[[], float]:
 class RandomSource:
     """Bulk generation: the choices at address (seed, index), recorded in `choices`."""
 
-    __slots__ = ("_random", "choices")
+    __slots__ = ("_random", "_record", "choices")
 
     def __init__(self, seed: int, index: int) -> None:
         self._random = uniform(seed, index)
         self.choices: list[int] = []
+        self._record = self.choices.append
 
     def below(self, n: int, /) -> int:
         choice = int(self._random() * n)
-        self.choices.append(choice)
+        self._record(choice)
         return choice
 
     def span(

@@ -48,7 +48,8 @@ def choice(weighted: Iterable[tuple[T, int]]) -> Choice[T] | None:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An op at one typing, ready to apply. `anchor` is the operand position already chosen."""
+    """An op at one typing, ready to apply. `anchor` is the operand position already chosen, `limit`
+    the widest range its result may have."""
 
     op: Op
     instance: Instance
@@ -56,6 +57,7 @@ class Entry:
     domains: tuple[tuple[int, ranges.Domain], ...]
     rule: Callable[[tuple[Range, ...], Instance, int], Range]
     attributes: int
+    limit: Range
 
 
 @cache
@@ -75,7 +77,15 @@ def has_typing(name: str, operands: tuple[Element, ...]) -> bool:
 
 def _entry(op: Op, instance: Instance, anchor: int) -> Entry:
     domains = tuple((k, ranges.DOMAINS[name]) for k, name in enumerate(op.requires) if name)
-    return Entry(op, instance, anchor, domains, ranges.RULES[op.range], op.attributes(instance))
+    return Entry(
+        op,
+        instance,
+        anchor,
+        domains,
+        ranges.RULES[op.range],
+        op.attributes(instance),
+        ranges.full(instance.result),
+    )
 
 
 _COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")

@@ -23,6 +23,9 @@ class Scalar:
     dtype: str
     digits: int = 0
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # the name decides; types are looked up all the time
+
     def __str__(self) -> str:
         return self.name
 
@@ -31,6 +34,9 @@ class Scalar:
 class Vector:
     scalar: Scalar
     size: int
+
+    def __hash__(self) -> int:
+        return hash(self.scalar.name) + self.size
 
     def __str__(self) -> str:
         return f"{self.scalar.name}x{self.size}"
@@ -41,6 +47,9 @@ class Matrix:
     scalar: Scalar
     rows: int
     columns: int
+
+    def __hash__(self) -> int:
+        return hash(self.scalar.name) + 16 * self.rows
 
     def __str__(self) -> str:
         return f"{self.scalar.name}x{self.rows}x{self.columns}"

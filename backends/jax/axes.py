@@ -101,9 +101,7 @@ def _while(axes: Axes, statement: Statement) -> None:
     _settle(axes, statement, [axes.of((init,)) for init in statement.operands], alive)
 
 
-def _settle(
-    axes: Axes, statement: Statement, carried: list[int], alive: Callable[[], int]
-) -> None:
+def _settle(axes: Axes, statement: Statement, carried: list[int], alive: Callable[[], int]) -> None:
     """Find the masks of carried values; `alive` gives that of a test made before each round."""
     masks = axes.masks
     body = statement.regions[-1]
@@ -129,9 +127,7 @@ def _settle(
 
 def _call(axes: Axes, statement: Statement) -> None:
     assert isinstance(statement.attribute, int)
-    for result, depends in zip(
-        statement.results, axes.summaries[statement.attribute], strict=True
-    ):
+    for result, depends in zip(statement.results, axes.summaries[statement.attribute], strict=True):
         mask = 0
         for position, operand in enumerate(statement.operands):
             if depends >> position & 1:

@@ -200,7 +200,9 @@ class Body:
             self.writer.env[value.id] = name
             self.writer.owners[name.id] = value.id
 
-    def settle_wide(self, values: Sequence[Value], build: Callable[[], s.Expr], room: int) -> s.Expr:
+    def settle_wide(
+        self, values: Sequence[Value], build: Callable[[], s.Expr], room: int
+    ) -> s.Expr:
         """Build an expression over values, naming the widest pending ones until it fits."""
         waiting = [value for value in values if value.id in self.pending]
         expr = build()

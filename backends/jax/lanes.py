@@ -44,7 +44,9 @@ def map_lanes(writer: Writer, arrays: Sequence[Value]) -> tuple[s.Stmt, ...]:
     params = [writer.env[unit.body.params[axis].id] for axis in axes]
     params += [writer.own[value.id] for value in passed]
     lines = body.finish(value)
-    lane = s.FunctionDef(name, tuple([s.Param(p.id) for p in params if isinstance(p, s.Name)]), lines)
+    lane = s.FunctionDef(
+        name, tuple([s.Param(p.id) for p in params if isinstance(p, s.Name)]), lines
+    )
     ranges: list[s.Expr] = [
         s.Call(jnp("arange"), (integer(grid[axis]),), (("dtype", I32_TYPE),)) for axis in axes
     ]
@@ -71,9 +73,7 @@ def _mapped_places(writer: Writer, statement: Statement) -> list[Value]:
     return varying if varying or reducible(value) else places
 
 
-def _vmapped(
-    body: Body, lane: s.Name, axes: Sequence[int], passed: int, named: bool
-) -> s.Expr:
+def _vmapped(body: Body, lane: s.Name, axes: Sequence[int], passed: int, named: bool) -> s.Expr:
     """`jax.vmap` of the lane's function over each axis of the grid, the last one innermost;
     `named` where what takes all axes gets a name too."""
     writer = body.writer
@@ -92,7 +92,11 @@ def _vmapped(
 
 
 def _combined(
-    body: Body, arrays: Sequence[Value], stored: Sequence[Value], sent: Sequence[Value], call: s.Expr
+    body: Body,
+    arrays: Sequence[Value],
+    stored: Sequence[Value],
+    sent: Sequence[Value],
+    call: s.Expr,
 ) -> tuple[s.Stmt, ...]:
     """Take the mapped results apart, apply the atomics, and return the arrays."""
     writer = body.writer

@@ -22,7 +22,9 @@ BODIES = ("body", "step_fn", "loop_body", "advance", "apply_step", "update_step"
 CARRY = s.Name("carry")
 UNROLLED_ROUNDS = 8
 UNROLLED_STATEMENTS = 64
-CLOSURES = frozenset({*SIDES, *BODIES, CARRY.id, "shape", "lane", "per_item", "per_lane", "item_fn", "cell_fn"})
+CLOSURES = frozenset(
+    {*SIDES, *BODIES, CARRY.id, "shape", "lane", "per_item", "per_lane", "item_fn", "cell_fn"}
+)
 """Names that nested functions take; locals must not."""
 
 

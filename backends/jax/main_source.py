@@ -34,7 +34,9 @@ def _input(argument: Argument, number: int) -> s.Expr:
     if not argument.shape:
         if kind == "bool":
             return s.Call(jnp("bool_"), (s.Literal("True"),))
-        literal = s.Literal(str(1 + number % 3)) if exact else s.Literal(str(0.5 + 0.25 * (number % 4)))
+        literal = (
+            s.Literal(str(1 + number % 3)) if exact else s.Literal(str(0.5 + 0.25 * (number % 4)))
+        )
         return s.Call(jnp(kind), (literal,))
     count = math.prod(argument.shape)
     if exact:

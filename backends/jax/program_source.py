@@ -269,7 +269,9 @@ def _lax_loop(
         inner.assign(counter, s.Call(s.Attribute(counter, "astype"), (I32_TYPE,)))
     writer.env[index.id] = counter
     if counted and counts is None:
-        offset: s.Expr = counter if rounds.step == 1 else s.Binary("*", counter, integer(rounds.step))
+        offset: s.Expr = (
+            counter if rounds.step == 1 else s.Binary("*", counter, integer(rounds.step))
+        )
         name = s.Name(writer.names.fresh("loop"))
         inner.assign(name, s.Binary("+", body.raw(start), offset))
         writer.env[index.id] = name

@@ -103,5 +103,13 @@ def _logic(test: s.Expr, yes: Operand, no: Operand) -> s.Expr:
     if yes.expr == test and no.expr != TRUE:
         return test
     if yes.weak:
-        return s.Binary("|", test, no.expr) if yes.expr == TRUE else s.Binary("&", s.Unary("~", test), no.expr)
-    return s.Binary("|", s.Unary("~", test), yes.expr) if no.expr == TRUE else s.Binary("&", test, yes.expr)
+        return (
+            s.Binary("|", test, no.expr)
+            if yes.expr == TRUE
+            else s.Binary("&", s.Unary("~", test), no.expr)
+        )
+    return (
+        s.Binary("|", s.Unary("~", test), yes.expr)
+        if no.expr == TRUE
+        else s.Binary("&", test, yes.expr)
+    )

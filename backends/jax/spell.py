@@ -60,7 +60,11 @@ def number(scalar: Scalar, literal: bool | int | float) -> s.Expr:
     value = float(literal)
     if math.isnan(value):
         return jnp("nan")
-    size: s.Expr = jnp("inf") if math.isinf(value) else s.Literal(_digits(scalar, abs(value)))
+    size: s.Expr = (
+        jnp("inf")
+        if math.isinf(value)
+        else s.Literal(_digits(scalar, abs(value)).replace("e+", "e"))
+    )
     return s.Unary("-", size) if math.copysign(1.0, value) < 0 else size
 
 
@@ -134,7 +138,9 @@ def spellings(
 
 
 @lru_cache(maxsize=1 << 12)
-def array_spellings(op: str, operands: tuple[Type, ...], attribute: Attribute) -> tuple[Spelling, ...]:
+def array_spellings(
+    op: str, operands: tuple[Type, ...], attribute: Attribute
+) -> tuple[Spelling, ...]:
     """The spellings of an op on whole arrays, simplest first."""
     holes = {"i": str(attribute)}
     if isinstance(attribute, tuple):
@@ -251,7 +257,11 @@ def _fill(node: s.Expr | s.Slice, holes: Filling, weak: bool) -> s.Expr:
         case s.Unary(op=op, operand=operand):
             return s.Unary(op, _fill(operand, holes, False))
         case s.Attribute(value=value, attr=attr):
-            return node if value == JNP or value == LAX else s.Attribute(_fill(value, holes, False), attr)
+            return (
+                node
+                if value == JNP or value == LAX
+                else s.Attribute(_fill(value, holes, False), attr)
+            )
         case s.Call(func=func, args=args, keywords=keywords):
             allowed = _promoted(func, args, holes)
             return s.Call(

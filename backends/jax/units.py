@@ -79,7 +79,9 @@ def write_function(
     body = Body(writer)
     values = emit_region(body, unit.body)
     lines = body.finish(body.closing(values))
-    definition = s.FunctionDef(sheet.called[number], tuple(map(s.Param, params)), (*writer.head, *lines))
+    definition = s.FunctionDef(
+        sheet.called[number], tuple(map(s.Param, params)), (*writer.head, *lines)
+    )
     masks = () if writer.axes is None else summary(unit, writer.axes)
     return Made(definition, tuple(range(len(params))), (), masks)
 
@@ -121,7 +123,11 @@ def _whole(writer: Writer, arrays: list[Value]) -> tuple[s.Stmt, ...]:
     every = (1 << len(unit.grid)) - 1
     writer.spread = lambda mask, type_: grid_shape(unit, mask, type_)
     for value in unit.parameters:
-        if isinstance(value.type, Array) and value.type.shape == unit.grid and value.id in writer.env:
+        if (
+            isinstance(value.type, Array)
+            and value.type.shape == unit.grid
+            and value.id in writer.env
+        ):
             writer.own[value.id] = writer.env[value.id]
     body = Body(writer)
     emit_region(body, unit.body)

@@ -15,17 +15,25 @@ from grammar.program import Program, Region, Statement, Terminator, Unit
 from grammar.structural import effect_of
 
 
-def eliminate_dead_code(program: Program) -> Program:
+def eliminate_dead_code(program: Program, *, parameters: bool = False) -> Program:
     """Every unit without dead statements, then without units the entry does not reach. The entry's
-    parameters stay. Idempotent; values keep their ids."""
-    return drop_unused_units(Program(tuple([eliminate_dead(unit) for unit in program.units])))
+    parameters stay, but for unused ones with `parameters`. Idempotent; values keep their ids."""
+    *others, entry = program.units
+    made = [eliminate_dead(unit) for unit in others]
+    return drop_unused_units(Program((*made, eliminate_dead(entry, parameters=parameters))))
 
 
-def eliminate_dead(unit: Unit) -> Unit:
-    """One unit without dead statements, results and carried values."""
+def eliminate_dead(unit: Unit, *, parameters: bool = False) -> Unit:
+    """One unit without dead statements, results and carried values; with `parameters`, also
+    without parameters that nothing uses, which changes the signature. A kernel keeps its grid
+    indices."""
     needed = {value.id for value in unit.body.end.values}
     body = _sweep(unit.body.body, needed, ())
-    return replace(unit, body=Region(unit.body.params, body, unit.body.end))
+    params = unit.body.params
+    if parameters:
+        rank = len(unit.grid)
+        params = (*params[:rank], *[param for param in params[rank:] if param.id in needed])
+    return Unit(unit.kind, Region(params, body, unit.body.end), unit.results, unit.grid)
 
 
 def drop_unused_units(program: Program) -> Program:

@@ -57,8 +57,18 @@ def run_warp(
     """What Warp computes on the CPU, array ops turned into kernels."""
     import warp as wp
 
-    wp.config.quiet = True
-    wp.config.kernel_cache_dir = str(folder)
+    before, wp.config.kernel_cache_dir = wp.config.kernel_cache_dir, str(folder)
+    try:
+        return _run_warp(program, given, folder, name, style)
+    finally:
+        wp.config.kernel_cache_dir = before
+
+
+def _run_warp(
+    program: Program, given: list[np.ndarray], folder: Path, name: str, style: Style
+) -> list[np.ndarray]:
+    import warp as wp
+
     rendered = render_warp(to_kernels(program), style)
     module = load(rendered.python, name, folder)
     wp.set_module_options({"enable_backward": False, "optimization_level": 0}, module=module)

@@ -36,7 +36,7 @@ def inputs(arguments: tuple[Argument, ...], seed: int = 0) -> list[Any]:
             value = random.uniform(-1, 1, argument.shape)
         else:
             value = random.integers(0, 2 if kind == jnp.bool_ else 4, argument.shape)
-        made.append(jnp.asarray(value, dtype=kind))
+        made.append(np.asarray(value).astype(kind))
     return made
 
 

@@ -31,7 +31,8 @@ RICH = tuple(
     Style(salt=7 + number, idiom=number, naming=11 * number + 5, inlining=number % 4)
     for number in range(len(IDIOMS))
 )
-INTERPRETED = tuple(name for name in EXAMPLES if name != "vectors")
+INTERPRETED = tuple(name for name in EXAMPLES if name not in ("vectors", "heat"))
+"""Those whose ops the test interpreter has."""
 LINE = Array(F32, (8,))
 
 
@@ -233,13 +234,13 @@ def vector_control() -> Program:
         rows, squares, shift, vectors, matrices = arrays
         row, square = b.load(rows, j), b.load(squares, k)
         above = b.op("gt", b.op("component", row, attribute=1), shift)
-        (chosen,) = b.if_(above, lambda: row, lambda: b.op("splat", shift, result=vec))
+        (chosen,) = b.if_(above, lambda: row, lambda: b.op("fill", shift, result=vec))
 
         def grow(n: Value, v: Value, m: Value) -> tuple[Value, Value]:
             return b.op("add", v, chosen), b.op("matmat", m, square)
 
         identity = b.op("identity", result=mat)
-        start = b.op("splat", shift, result=vec)
+        start = b.op("fill", shift, result=vec)
         v, m = b.for_(b.const(I32, 0), i, (start, identity), grow, bound=2)
         (v,) = b.while_(
             (v,),
@@ -364,17 +365,49 @@ def test_hard_programs_agree_between_idioms(name: str) -> None:
     check_idioms_agree(HARD[name], (*PLAIN, RICH[2], RICH[3]))
 
 
-@pytest.mark.parametrize("name", ["merged_flags", "stepping", "looping_functions"])
-def test_hard_programs_give_what_the_interpreter_gives(name: str) -> None:
-    if name == "merged_flags":
-        source = render(HARD[name], PLAIN[0])
+@pytest.mark.parametrize("style", PLAIN[:3])
+def test_functions_with_loops_give_what_the_interpreter_gives(style: Style) -> None:
+    check_by_interpreter(HARD["looping_functions"], style)
+
+
+def test_merged_flags() -> None:
+    for style in (PLAIN[0], RICH[2]):
+        source = render(HARD["merged_flags"], style)
         given = inputs(source.arguments)
         below, even = np.asarray(given[0]) < 0, np.arange(8) % 2 == 0
         wanted = [below, ~below, below | even, ~below & even, ~below | even, below & even]
         for one, other in zip(run(source, given), wanted, strict=True):
             assert np.asarray(one).tolist() == other.astype(int).tolist(), source.python
-    else:
-        check_by_interpreter(HARD[name], PLAIN[0])
+
+
+@pytest.mark.parametrize("style", PLAIN[:3] + RICH[3:5])
+def test_time_stepping(style: Style) -> None:
+    source = render(EXAMPLES["heat"], style)
+    given = inputs(source.arguments)
+    first, rate = np.asarray(given[0]), np.asarray(given[1])
+    state = first
+    for _ in range(5):
+        state = state + rate * (np.concatenate([state[:1], state[:-1]]) - state)
+    for one, other in zip(run(source, given), (state, state * rate - first), strict=True):
+        assert agree(one, other), source.python
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+@pytest.mark.parametrize("style", PLAIN[:5:2] + RICH[3:4])
+def test_program_loops_up_to_a_value(style: Style, rounds: int) -> None:
+    source = render(HARD["stepping"], style)
+    line = np.linspace(-1.0, 1.0, 8, dtype=np.float32)
+    weight = np.float32(0.5)
+    out, other = np.zeros(8, np.float32), line.copy()
+    for k in range(rounds):
+        for q in range(1, 7, 2):
+            out = line[q] * weight + out
+        other = out[k] * weight + other
+    for _ in range(12):
+        out = other[3] * weight + out
+    found = run(source, [line, weight, np.int32(rounds)])
+    for one, wanted in zip(found, (out, other * weight), strict=True):
+        assert agree(one, wanted), source.python
 
 
 @pytest.mark.parametrize("name", sorted(HARD))
