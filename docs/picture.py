@@ -1,4 +1,4 @@
-"""The picture of the README: a program as Warp and JAX source, and the C++ that Warp makes of it."""
+"""The picture of the README: a program as Warp and JAX source, and the C++ below it."""
 
 from __future__ import annotations
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from statistics import median
 
 from backends.base import REASONS
 from backends.registry import BACKENDS
 from grammar.config import Grammar
 from grammar.guards import inputs
-from grammar.layers import LAYERS
+from grammar.drawing.layers import LAYERS
 from grammar.ops import OPS
 from grammar.ops.array import ARRAY_OPS
 from grammar.presets import GRAMMARS
@@ -20,10 +21,10 @@ from grammar.types import SCALARS, Scalar
 from irgen.record import Record
 from irgen.service import Drawn, draw
 
-LONGEST = 16
+LONGEST = 18
 """Samples of presets have at most so many lines, where one of the first `SEARCHED` does."""
 
-SEARCHED = 400
+SEARCHED = 150
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -37,11 +38,17 @@ def _cell(text: str) -> str:
 
 
 def presets() -> str:
-    """Presets: what they draw and how many statements a body has."""
+    """Presets: what they draw, how many statements a body has, and how many a program."""
     return table(
-        ("preset", "shape", "statements", "draws"),
+        ("preset", "shape", "draws", "statements", "whole program"),
         (
-            (f"[`{g.name}`](#{g.name})", g.shape, "{} to {}".format(*g.statements), g.doc)
+            (
+                f"[`{g.name}`](#{g.name})",
+                g.shape,
+                g.doc,
+                "{} to {}".format(*g.statements),
+                f"{median(size(draw(g, 0, index).program) for index in range(200)):.0f}",
+            )
             for g in GRAMMARS.values()
         ),
     )
@@ -67,16 +74,18 @@ def _plain(drawn: Drawn, backend: str) -> str:
 def _small(grammar: Grammar) -> Drawn:
     """The first program that shows what the grammar is for and is short enough, or the shortest."""
     wanted = _essence(grammar)
-    found: list[tuple[int, int, Drawn]] = []
+    shortest: tuple[int, Drawn] | None = None
     for index in range(SEARCHED):
         drawn = draw(grammar, 0, index)
-        if size(drawn.program) < 3 or not wanted(drawn.program):
+        if not 4 <= size(drawn.program) <= 2 * LONGEST or not wanted(drawn.program):
             continue
         longest = max(_plain(drawn, name).count("\n") for name in BACKENDS)
         if longest <= LONGEST:
             return drawn
-        found.append((longest, index, drawn))
-    return min(found, key=lambda item: item[:2])[2]
+        if shortest is None or longest < shortest[0]:
+            shortest = (longest, drawn)
+    assert shortest is not None
+    return shortest[1]
 
 
 def _essence(grammar: Grammar) -> Callable[[Program], bool]:

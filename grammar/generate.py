@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from grammar.config import Grammar
-from grammar.kernel import single_kernel
-from grammar.layers import draw_layers
+from grammar.drawing.kernel import single_kernel
+from grammar.drawing.layers import draw_layers
+from grammar.drawing.schedule import draw_schedule
+from grammar.drawing.tables import Tables, tables
 from grammar.passes.canonical import canonical
 from grammar.program import Program
-from grammar.schedule import draw_schedule
 from grammar.source import RandomSource, Source
-from grammar.tables import Tables, tables
 
 SHAPES: dict[str, Callable[[Source, Tables], Program]] = {
     "kernel": single_kernel,

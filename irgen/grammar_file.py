@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from grammar.config import Grammar, Shape
+from grammar.drawing.tables import ACCESSES, KINDS, tables
 from grammar.ops import OPS
 from grammar.presets import GRAMMARS
-from grammar.tables import ACCESSES, KINDS, tables
 from grammar.types import SCALARS
 from irgen.errors import UserError, nearest
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gc
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import count as counting
@@ -42,6 +44,31 @@ def draw(grammar: Grammar, seed: int, index: int) -> Drawn:
     program = draw_program(source, grammar)
     style = draw_style(source)
     return Drawn(grammar, seed, index, program, style, tuple(source.choices))
+
+
+def draw_batch(found: Iterable[tuple[Grammar, int]], seed: int) -> list[Drawn]:
+    """The programs at several addresses of one seed."""
+    with _collector_paused():
+        return [draw(grammar, seed, index) for grammar, index in found]
+
+
+def render_batch(drawn: Iterable[Drawn], backend: Backend) -> list[Rendered]:
+    """The source of each program in a backend's language."""
+    with _collector_paused():
+        return [backend.render(item.program, item.style) for item in drawn]
+
+
+@contextmanager
+def _collector_paused() -> Generator[None]:
+    """Programs and sources are trees: the garbage collector would walk them and find nothing."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def addresses(
@@ -87,8 +114,8 @@ def _stream(
 ) -> Iterator[Record]:
     size_now = 1
     while found := list(islice(remaining, size_now)):
-        drawn = [draw(grammar, seed, index) for grammar, index in found]
-        rendered = [backend.render(item.program, item.style) for item in drawn]
+        drawn = draw_batch(found, seed)
+        rendered = render_batch(drawn, backend)
         captures = backend.capture(rendered, wanted) if wanted else [Capture((), {})] * len(drawn)
         for item, source, captured in zip(drawn, rendered, captures, strict=True):
             yield make_record(item, source, captured, versions)

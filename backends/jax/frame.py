@@ -72,12 +72,16 @@ class Sheet:
 class Writer:
     """One unit being written.
 
-    `env` maps value ids to expressions; those in `weak` are Python numbers of the type given.
-    `constants` are the integer literals by id. `spread` is what a mask of lane axes means as a
-    shape; None where values have no lane axes. `touched` collects the ids of values referred to.
-    `own` maps an array to its element at the lane's own index and `mapped` has the arrays for which
-    that was used; `owners` maps a name to the only value that it stands for. `results` are the values stored, by array; `head` the
-    lines a function starts with, which make its `shapes` by mask.
+    - `env` maps value ids to expressions; those in `weak` are Python numbers of the type given.
+    - `constants` are the integer literals by id; `touched` collects the ids referred to.
+    - `region` writes the statements of a region into a body.
+    - `axes` are the lane axes of values, and `spread` is what a mask of them means as a shape; None
+      where values have no lane axes.
+    - `own` maps an array to its element at the lane's own index; `mapped` are the arrays for which
+      that was used.
+    - `owners` maps a name to the only value that it stands for.
+    - `head` are the lines a function starts with; they make its `shapes`, by mask.
+    - `results` are the values stored, by array, and `atomics` the statements left to apply.
     """
 
     sheet: Sheet
@@ -212,7 +216,8 @@ class Body:
             self.pending[widest.id] = widest
             self.settle(widest)
             expr = build()
-        if width(expr) > self.left(_TARGET - 8):
+        weak = self.writer.weak
+        if any(value.id in weak for value in values) and width(expr) > self.left(_TARGET - 8):
             literals = [value for value in values if self._name_literal(value)]
             expr = build() if literals else expr
         return expr
@@ -322,7 +327,7 @@ class Body:
     ) -> tuple[s.Expr, ...]:
         """Expressions that stand side by side, the widest named first until all fit the room."""
         found = list(items)
-        widths = [0 if isinstance(item, s.Name) else width(item) for item in found]
+        widths = [0 if isinstance(item, (s.Name, s.Literal)) else width(item) for item in found]
         total = sum(map(width, found)) + 2 * len(found)
         while total > room and any(widths):
             at = widths.index(max(widths))

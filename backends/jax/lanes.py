@@ -109,7 +109,7 @@ def _combined(
     new = {array.id: name for array, name in zip(stored, names, strict=False)}
     rest = iter(names[len(stored) :])
     for statement in writer.atomics:
-        array, *places, value = statement.operands
+        array, *places, _ = statement.operands
         varying = {place.id for place in _mapped_places(writer, statement)}
         spots = [next(rest) if place.id in varying else writer.env[place.id] for place in places]
         given = next(rest) if varying else reduced(statement, next(rest))

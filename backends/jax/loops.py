@@ -146,9 +146,9 @@ def _next(body: Body, region: Region, running: s.Expr | None = None) -> list[s.E
     values = writer.region(body, region)
     found: list[s.Expr] = []
     for param, value in zip(region.params[1:], values, strict=True):
-        if running is not None and value.id in body.pending:
-            if width(writer.env[value.id]) > 24:
-                body.settle(value)
+        waits = running is not None and value.id in body.pending
+        if waits and width(writer.env[value.id]) > 24:
+            body.settle(value)
         if value == param:
             found.append(writer.env[param.id])
         elif running is None:
@@ -176,11 +176,11 @@ def _weight(region: Region) -> int:
 def _loop(body: Body, loop: Loop) -> None:
     form = body.writer.sheet.idiom.loop
     count = loop.rounds.count
-    if form == "unroll" and count <= UNROLLED_ROUNDS:
-        if count * sum(map(_weight, loop.statement.regions)) <= UNROLLED_STATEMENTS:
-            _python(body, loop)
-            return
-    _lax(body, loop, form == "scan")
+    written = count * sum(map(_weight, loop.statement.regions))
+    if form == "unroll" and count <= UNROLLED_ROUNDS and written <= UNROLLED_STATEMENTS:
+        _python(body, loop)
+    else:
+        _lax(body, loop, form == "scan")
 
 
 def _python(body: Body, loop: Loop) -> None:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -23,13 +23,13 @@ TRUE = s.Literal("True")
 I32_TYPE = s.Attribute(JNP, "int32")
 
 
-@lru_cache(maxsize=None)
+@cache
 def jnp(name: str) -> s.Attribute:
     """`jnp.name`"""
     return s.Attribute(JNP, name)
 
 
-@lru_cache(maxsize=None)
+@cache
 def lax(name: str) -> s.Attribute:
     """`lax.name`"""
     return s.Attribute(LAX, name)
@@ -160,18 +160,18 @@ def template(text: str) -> Spelling:
 
 
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "**", "@", "&", "|", "^", "<<", ">>"})
-KEEPING = frozenset(
-    "abs add arccos arcsin arctan arctan2 cbrt ceil clip copysign cos cosh divide exp exp2 expm1 "
-    "floor fmod hypot log log10 log1p log2 maximum minimum mod multiply negative positive power "
-    "reciprocal remainder rint round sign sin sinh sqrt square subtract sum tan tanh trunc "
-    "max min abs rsqrt erf erfc logistic".split()
-)
+_ELEMENTWISE = """
+    add arctan2 clip copysign divide floor_divide fmod hypot left_shift maximum minimum mod multiply
+    power remainder right_shift subtract bitwise_and bitwise_or bitwise_xor
+"""
+_ONE_TYPE = """
+    abs arccos arcsin arctan cbrt ceil cos cosh exp exp2 expm1 floor log log10 log1p log2 max min
+    negative positive reciprocal rint round rsqrt sign sin sinh sqrt square sum tan tanh trunc
+"""
+_TESTS = "equal greater greater_equal heaviside less less_equal not_equal where"
+KEEPING = frozenset(f"{_ELEMENTWISE} {_ONE_TYPE}".split())
 """Functions whose result has the type of their operands."""
-PROMOTING = frozenset(
-    "add arctan2 bitwise_and bitwise_or bitwise_xor clip copysign divide equal floor_divide fmod "
-    "greater greater_equal heaviside hypot left_shift less less_equal maximum minimum mod multiply "
-    "not_equal power remainder right_shift subtract where".split()
-)
+PROMOTING = frozenset(f"{_ELEMENTWISE} {_TESTS}".split())
 """Functions of jnp whose operands are brought to one type, so that a Python number may stand."""
 
 
@@ -257,11 +257,7 @@ def _fill(node: s.Expr | s.Slice, holes: Filling, weak: bool) -> s.Expr:
         case s.Unary(op=op, operand=operand):
             return s.Unary(op, _fill(operand, holes, False))
         case s.Attribute(value=value, attr=attr):
-            return (
-                node
-                if value == JNP or value == LAX
-                else s.Attribute(_fill(value, holes, False), attr)
-            )
+            return node if value in (JNP, LAX) else s.Attribute(_fill(value, holes, False), attr)
         case s.Call(func=func, args=args, keywords=keywords):
             allowed = _promoted(func, args, holes)
             return s.Call(
@@ -278,6 +274,7 @@ def _fill(node: s.Expr | s.Slice, holes: Filling, weak: bool) -> s.Expr:
         case s.List(items=items):
             return s.List(tuple([_fill(item, holes, False) for item in items]))
         case _:
+            assert not isinstance(node, s.Slice)
             return node
 
 

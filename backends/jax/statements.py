@@ -71,7 +71,7 @@ def emit_load(body: Body, statement: Statement) -> None:
     body.define(result, body.settle_wide(indices, build, body.room), statement)
 
 
-def _partly_own(body: Body, array: Value, indices: Sequence[Value]) -> tuple[s.Expr, ...]:
+def _partly_own(body: Body, array: Value, indices: Sequence[Value]) -> tuple[s.Expr | s.Slice, ...]:
     """`[:, None]` for an array over one grid axis read along it; () where that is not the case."""
     writer = body.writer
     grid = writer.unit.grid
@@ -87,7 +87,7 @@ def _partly_own(body: Body, array: Value, indices: Sequence[Value]) -> tuple[s.E
     return axis_index(axes.index(index), len(grid))
 
 
-def axis_index(axis: int, rank: int) -> tuple[s.Expr, ...]:
+def axis_index(axis: int, rank: int) -> tuple[s.Expr | s.Slice, ...]:
     """Places an array along one of `rank` axes: `[:, None]`."""
     return tuple([s.Slice() if k == axis else s.Literal("None") for k in range(rank)])
 

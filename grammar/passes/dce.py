@@ -86,15 +86,17 @@ def _targets(region: Region) -> Iterable[int]:
 
 def _renumber(region: Region, numbers: dict[int, int]) -> Region:
     body: list[Statement] = []
-    for statement in region.body:
-        if statement.op in _TARGETED:
-            assert isinstance(statement.attribute, int)
-            statement = replace(statement, attribute=numbers[statement.attribute])
-        elif statement.regions:
-            regions = tuple([_renumber(inner, numbers) for inner in statement.regions])
-            statement = replace(statement, regions=regions)
-        body.append(statement)
-    return replace(region, body=tuple(body))
+    for old in region.body:
+        attribute = old.attribute
+        if old.op in _TARGETED:
+            assert isinstance(attribute, int)
+            attribute = numbers[attribute]
+        elif not old.regions:
+            body.append(old)
+            continue
+        regions = tuple([_renumber(inner, numbers) for inner in old.regions])
+        body.append(Statement(old.op, old.operands, old.results, attribute, regions))
+    return Region(region.params, tuple(body), region.end)
 
 
 def _acts(statement: Statement) -> bool:

@@ -14,7 +14,6 @@ from grammar.passes.effects import written
 from grammar.program import Program
 from grammar.types import Array, Type, element_shape, scalar_of
 
-
 FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """Compiling takes longer than running; values are compared with tolerances."""
 
@@ -58,7 +57,7 @@ def shapes(source: Rendered) -> list[tuple[tuple[int, ...], str]]:
 def lower_backward(source: Rendered) -> bool:
     """Trace and lower the pullback over all float inputs; False where there is none."""
     with jax.enable_x64(source.wide):
-        given = inputs(source.arguments)
+        given = [jnp.asarray(value) for value in inputs(source.arguments)]
         function = load(source)
         floats = [at for at, value in enumerate(given) if jnp.issubdtype(value.dtype, jnp.floating)]
 

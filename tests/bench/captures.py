@@ -15,7 +15,7 @@ from pathlib import Path
 from backends.base import Rendered
 from backends.registry import BACKENDS
 from grammar.presets import GRAMMARS
-from irgen.service import Drawn, draw
+from irgen.service import Drawn, draw_batch, render_batch
 from tests.bench.measure import pin, seconds, shares, table
 from tests.bench.report import Table
 
@@ -70,10 +70,10 @@ def _times(
     preset, backend = GRAMMARS[grammar], BACKENDS[name]
 
     def drawing(start: int) -> list[Drawn]:
-        return [draw(preset, 0, index) for index in range(start, start + block)]
+        return draw_batch([(preset, index) for index in range(start, start + block)], 0)
 
     def emitting(drawn: list[Drawn]) -> list[Rendered]:
-        return [backend.render(item.program, item.style) for item in drawn]
+        return render_batch(drawn, backend)
 
     times: list[dict[str, float]] = []
     for number in range(blocks + 1):

@@ -10,13 +10,13 @@ import pytest
 
 from grammar.build import Builder, ProgramBuilder
 from grammar.config import Grammar
-from grammar.layers import draw_layers
+from grammar.drawing.layers import draw_layers
+from grammar.drawing.tables import tables
 from grammar.parse import parse_program
 from grammar.passes.kernels import to_kernels
 from grammar.program import Program, Statement, Value, walk
 from grammar.source import RandomSource
 from grammar.structural import op_kind
-from grammar.tables import tables
 from grammar.text import print_program
 from grammar.types import BOOL, F32, I32, Array, Type
 from grammar.verify import verify

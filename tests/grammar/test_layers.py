@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from grammar.config import Grammar
-from grammar.layers import LAYERS, draw_layers
+from grammar.drawing.layers import LAYERS, draw_layers
+from grammar.drawing.schedule import draw_schedule
+from grammar.drawing.tables import Tables, tables
 from grammar.ops.array import ARRAY_OPS
 from grammar.parse import parse_program
 from grammar.passes.kernels import to_kernels
 from grammar.presets import GRAMMARS
 from grammar.program import Program, statements, walk
-from grammar.schedule import draw_schedule
 from grammar.source import RandomSource, ReplaySource, Source
 from grammar.structural import op_kind
-from grammar.tables import Tables, tables
 from grammar.text import print_program
 from grammar.types import Array, Type, scalar_of
 from grammar.verify import verify

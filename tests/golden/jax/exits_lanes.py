@@ -118,9 +118,8 @@ def update_field(values, out):
 
             converged = jnp.bool_(False)
             selected = jnp.bool_(False)
-            hit = True
             _, v, _, below_limit, w = lax.fori_loop(
-                0, 6, body, (hit, b, converged, selected, a)
+                0, 6, body, (True, b, converged, selected, a)
             )
             return jnp.where(below_limit, w, v)
 

@@ -115,9 +115,8 @@ def project_points(lengths, residual):
             slot = jnp.arange(6, dtype=jnp.int32)
             converged = jnp.bool_(False)
             valid = jnp.bool_(False)
-            active = True
             (_, change, _, keep, sum_), _ = lax.scan(
-                step_fn, (active, term, converged, valid, cubed), slot
+                step_fn, (True, term, converged, valid, cubed), slot
             )
             return jnp.where(keep, sum_, change)
 

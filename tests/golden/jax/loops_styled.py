@@ -26,16 +26,15 @@ def mix_channels(series, shifted):
 
         bucket = jnp.arange(8, dtype=jnp.int32)
         step_count = jnp.int32(0)
-        is_small = True
         (_, curve, offset_index), _ = lax.scan(
-            apply_step, (is_small, lifted, step_count), bucket
+            apply_step, (True, lifted, step_count), bucket
         )
 
-        def advance(value, _):
-            return jnp.add(curve, value), None
+        def advance(drift, _):
+            return jnp.add(curve, drift), None
 
-        best, _ = lax.scan(advance, cubed, None, length=2)
-        ok = jnp.equal(offset_index, tid)
-        return jnp.where(ok, target_value, best)
+        value, _ = lax.scan(advance, cubed, None, length=2)
+        above = jnp.equal(offset_index, tid)
+        return jnp.where(above, target_value, value)
 
     return jax.vmap(lane)(jnp.arange(16, dtype=jnp.int32), series, shifted)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from grammar import guards, ranges
-from grammar.body import Library
+from grammar.drawing.body import Library
+from grammar.drawing.schedule_kernels import Drawn, Slot
+from grammar.drawing.tables import Tables
 from grammar.program import Statement, Value
 from grammar.ranges import Range
-from grammar.schedule_kernels import Drawn, Slot
 from grammar.source import Source
-from grammar.tables import Tables
 from grammar.types import I32, Array, Scalar, Type
 
 _NUMBERS: dict[str, tuple[float | int, ...]] = {

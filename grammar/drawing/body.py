@@ -13,15 +13,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from grammar import ranges
+from grammar.drawing.tables import Entry, Tables, entry
 from grammar.ops.expression import Apply, Literal, Operand, Typed, elaborate, parse
 from grammar.program import Attribute, Statement, Unit, Value
 from grammar.ranges import Range
 from grammar.source import Source
-from grammar.tables import Entry, Tables, entry
 from grammar.types import Array, Element, Scalar, Type
 
 if TYPE_CHECKING:
-    from grammar.memory import Memory
+    from grammar.drawing.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,6 @@ class Body:
     depth: int = 0
     left: int = 0
     memory: Memory | None = None
-    count: Callable[[], Value | None] = lambda: None
     may_return: bool = False
     returns: tuple[Element, ...] = ()
     returned: tuple[list[Range], ...] = ()

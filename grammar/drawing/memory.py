@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from grammar import guards, ranges
-from grammar.body import Body
-from grammar.draw import anchor, bring, index_below, operand, reversed_, shifted, within
+from grammar.drawing.body import Body, Library
+from grammar.drawing.operands import anchor, bring, index_below, operand, reversed_, shifted, within
+from grammar.drawing.tables import Tables, entry
 from grammar.program import Statement, Value
 from grammar.ranges import Range
-from grammar.tables import entry
+from grammar.source import Source
 from grammar.types import BOOL, F32, F64, I32, MAX_RANK, Array, Element, Scalar
 
 ATOMICS = ("atomic_add", "atomic_max", "atomic_min", "atomic_sub")
@@ -31,6 +32,7 @@ class Memory:
     grid: tuple[int, ...]
     indices: tuple[Value, ...]
     inputs: list[Value] = field(default_factory=list[Value])
+    scalars: list[Value] = field(default_factory=list[Value])
     outputs: list[Value] = field(default_factory=list[Value])
     shared: set[int] = field(default_factory=set[int])
     content: dict[int, Range] = field(default_factory=dict[int, Range])
@@ -41,6 +43,42 @@ class Memory:
 def memory_of(body: Body) -> Memory:
     assert body.memory is not None
     return body.memory
+
+
+def open_kernel(
+    source: Source, found: Tables, library: Library, grid: tuple[int, ...]
+) -> tuple[Body, Memory]:
+    """The body of a kernel over a grid, its indices in scope, and its memory, empty yet."""
+    body = Body(source, found, library)
+    indices = tuple([body.new(I32, (0, extent - 1)) for extent in grid])
+    memory = body.memory = Memory(grid, indices)
+    body.may_return = True
+    for index in indices:
+        body.enter(index)
+    body.fresh.clear()
+    if found.grammar.control.get("atomic", 0):
+        memory.zero = body.constant(I32, 0)
+    return body, memory
+
+
+def scalar_parameters(body: Body) -> None:
+    """Draw the scalars a kernel takes, as many as the grammar says."""
+    least, most = body.tables.grammar.scalars
+    for _ in range(least + body.source.below(most - least + 1)):
+        scalar = body.tables.scalars.pick(body.source)
+        memory_of(body).scalars.append(body.enter(body.new(scalar, guards.inputs(scalar))))
+
+
+def count_parameter(body: Body) -> Value | None:
+    """An i32 parameter that bounds loops, one for all; a function has none."""
+    if body.memory is None:
+        return None
+    for value in body.memory.scalars:
+        if value.type == I32 and body.ranges[value.id] == guards.inputs(I32):
+            return value
+    value = body.new(I32, guards.inputs(I32))
+    body.memory.scalars.append(value)
+    return value
 
 
 def new_input(body: Body, element: Element, shape: tuple[int, ...]) -> Value:

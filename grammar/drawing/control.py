@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from grammar import guards, ranges
-from grammar.body import Body, Loop
-from grammar.draw import (
+from grammar.drawing.body import Body, Loop
+from grammar.drawing.memory import atomic, count_parameter, load, store
+from grammar.drawing.operands import (
     NEVER,
     anchor,
     bring,
@@ -18,11 +19,10 @@ from grammar.draw import (
     operand,
     operation,
 )
-from grammar.memory import atomic, load, store
+from grammar.drawing.tables import entry
 from grammar.program import Region, Statement, Terminator, Value
 from grammar.ranges import Range
 from grammar.source import Source
-from grammar.tables import entry
 from grammar.types import BOOL, I32, Array, Element, Scalar, scalar_of
 
 
@@ -268,7 +268,7 @@ def _stop_value(body: Body) -> Value:
     if pool and body.source.below(2):
         value = pool[-1 - body.source.below(min(len(pool), 4))]
     else:
-        value = body.count() or (pool[-1] if pool else body.constant(I32, most))
+        value = count_parameter(body) or (pool[-1] if pool else body.constant(I32, most))
     if body.ranges[value.id][1] > most:
         limit = body.constant(I32, most)
         value = body.apply(entry("min", (I32, I32)), [value, limit])

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from grammar.draw import NEVER
-from grammar.layer_blocks import (
+from grammar.drawing.layer_blocks import (
     activation,
     attend,
     bias,
@@ -43,11 +42,12 @@ from grammar.layer_blocks import (
     standardize,
     turn,
 )
-from grammar.network import Network, no_functions, shape_of
+from grammar.drawing.network import Network, no_functions, shape_of
+from grammar.drawing.operands import NEVER
+from grammar.drawing.tables import Tables, choice
 from grammar.passes.dce import drop_unused_parameters, eliminate_dead_code
 from grammar.program import Program, Region, Terminator, Unit, Value
 from grammar.source import Source
-from grammar.tables import Tables, choice
 from grammar.types import F32, F64, I32, Array
 
 

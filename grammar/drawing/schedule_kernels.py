@@ -7,16 +7,23 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from grammar import guards, ranges
-from grammar.body import Body, Library
 from grammar.config import Grammar
-from grammar.control import statements
-from grammar.draw import anchor, bring, gathered
-from grammar.memory import Memory, emit_load, new_output, read, write
+from grammar.drawing.body import Body, Library
+from grammar.drawing.control import statements
+from grammar.drawing.memory import (
+    emit_load,
+    new_output,
+    open_kernel,
+    read,
+    scalar_parameters,
+    write,
+)
+from grammar.drawing.operands import anchor, bring, gathered
+from grammar.drawing.tables import Tables, tables
 from grammar.passes.dce import drop_unused_parameters, eliminate_dead, used_parameters
 from grammar.program import Region, Statement, Terminator, Unit, Value
 from grammar.ranges import Range
 from grammar.source import Source
-from grammar.tables import Tables, tables
 from grammar.types import BOOL, I32, Array, Element, Type
 
 Given = tuple[Array, Range]
@@ -76,33 +83,21 @@ def draw_kernel(
     """
     if keeps is not None and found.grammar.control.get("atomic", 0):
         found = _without_atomics(found.grammar)
-    body = Body(source, found, library)
     grammar = found.grammar
-    indices = tuple([body.new(I32, (0, extent - 1)) for extent in grid])
-    memory = body.memory = Memory(grid, indices)
-    body.may_return = True
-    for index in indices:
-        body.enter(index)
-    body.fresh.clear()
-    if grammar.control.get("atomic", 0):
-        memory.zero = body.constant(I32, 0)
-    scalars: list[Value] = []
-    body.count = lambda: _count(body, scalars)
+    body, memory = open_kernel(source, found, library, grid)
     arrays = [body.new(*buffer) for buffer in given]
     if in_place:
         state = arrays[0]
         memory.outputs.append(state)
         memory.content[state.id] = body.ranges[state.id]
-        emit_load(body, state, indices)
+        emit_load(body, state, memory.indices)
     for array in arrays[int(in_place) :]:
         memory.inputs.append(array)
         read(body, array)
     counter = body.enter(body.new(I32, (0, rounds - 1))) if rounds else None
     if counter is not None:
-        scalars.append(counter)
-    for _ in range(grammar.scalars[0] + source.below(grammar.scalars[1] - grammar.scalars[0] + 1)):
-        scalar = found.scalars.pick(source)
-        scalars.append(body.enter(body.new(scalar, guards.inputs(scalar))))
+        memory.scalars.append(counter)
+    scalar_parameters(body)
     body.left = 2 * grammar.statements[1]
     statements(body, *grammar.statements)
     _finish(body, keeps, arrays[0] if in_place else None)
@@ -112,17 +107,7 @@ def draw_kernel(
             assert isinstance(array.type, Array)
             made = _brought(body, made, array, guards.inputs(array.type.element))
             memory.content[array.id] = guards.inputs(array.type.element)
-    return _drawn(body, made, arrays, scalars, counter)
-
-
-def _count(body: Body, scalars: list[Value]) -> Value:
-    """A parameter that bounds a loop."""
-    for value in scalars:
-        if value.type == I32 and body.ranges[value.id] == guards.inputs(I32):
-            return value
-    value = body.new(I32, guards.inputs(I32))
-    scalars.append(value)
-    return value
+    return _drawn(body, made, arrays, counter)
 
 
 def _finish(body: Body, keeps: Element | None, state: Value | None) -> None:
@@ -169,14 +154,13 @@ def _drawn(
     body: Body,
     made: tuple[Statement, ...],
     arrays: list[Value],
-    scalars: list[Value],
     counter: Value | None,
 ) -> Drawn:
     """The kernel without dead code and unused parameters, and the slots of those that stay."""
     memory = body.memory
     assert memory is not None
     outputs = [array for array in memory.outputs if array not in arrays]
-    params = (*arrays, *[a for a in memory.inputs if a not in arrays], *scalars)
+    params = (*arrays, *[a for a in memory.inputs if a not in arrays], *memory.scalars)
     slots: list[Slot] = []
     for value in params:
         known = body.ranges[value.id]

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from grammar.draw import NEVER
-from grammar.kernel import draw_grid, new_library
+from grammar.drawing.kernel import draw_grid, new_library
+from grammar.drawing.operands import NEVER
+from grammar.drawing.schedule_driver import Driver, chosen, launch
+from grammar.drawing.schedule_kernels import draw_kernel
+from grammar.drawing.schedule_loops import fresh_each_step, in_place, ping_pong
+from grammar.drawing.tables import Tables
 from grammar.passes.dce import drop_unused_parameters, eliminate_dead_code
 from grammar.program import Program, Region, Statement, Terminator, Unit
-from grammar.schedule_driver import Driver, chosen, launch
-from grammar.schedule_kernels import draw_kernel
-from grammar.schedule_loops import fresh_each_step, in_place, ping_pong
 from grammar.source import Source
-from grammar.tables import Tables
 from grammar.types import Array
 
 

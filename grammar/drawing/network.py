@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from grammar import guards, ranges
-from grammar.body import Body, Library, Signature
 from grammar.config import Grammar
-from grammar.draw import literal
+from grammar.drawing.body import Body, Library, Signature
+from grammar.drawing.operands import literal
+from grammar.drawing.tables import Choice, Entry, choice, entry, tables
 from grammar.ops.array import ARRAY_OPS, result_type
 from grammar.ops.array_rules import ARRAY_RULES
 from grammar.ops.expression import Typed, elaborate, parse
 from grammar.program import Attribute, Value
 from grammar.ranges import Range
 from grammar.source import Source
-from grammar.tables import Choice, Entry, choice, entry, tables
 from grammar.types import BOOL, F32, Array, Element, Scalar, Type
 
 LARGEST = 16

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grammar.network import LARGEST, Network, activations, elementwise, shape_of
+from grammar.drawing.network import LARGEST, Network, activations, elementwise, shape_of
 from grammar.program import Value
 from grammar.types import BOOL, I32, MAX_RANK, Array
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from grammar import guards, ranges
-from grammar.body import Body, Signature
+from grammar.drawing.body import Body, Signature
+from grammar.drawing.tables import entry
 from grammar.program import Value
 from grammar.ranges import Range
-from grammar.tables import entry
 from grammar.types import BOOL, I32, Array, Element, Matrix, Scalar, Vector
 
 NEVER = 4096

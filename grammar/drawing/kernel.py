@@ -5,15 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grammar import guards, ranges
-from grammar.body import Body, Library, Signature
-from grammar.control import statements
-from grammar.draw import anchor, gathered
-from grammar.memory import Memory, new_input, new_output, read, write
+from grammar.drawing.body import Body, Library, Signature
+from grammar.drawing.control import statements
+from grammar.drawing.memory import (
+    Memory,
+    new_input,
+    new_output,
+    open_kernel,
+    read,
+    scalar_parameters,
+    write,
+)
+from grammar.drawing.operands import anchor, gathered
+from grammar.drawing.tables import Tables
 from grammar.passes.dce import eliminate_dead_code
 from grammar.program import Program, Region, Terminator, Unit, Value
 from grammar.source import Source
-from grammar.tables import Tables
-from grammar.types import BOOL, I32, Array, Element
+from grammar.types import BOOL, Array, Element
 
 
 def single_kernel(source: Source, found: Tables) -> Program:
@@ -71,39 +79,14 @@ def function(source: Source, found: Tables, library: Library) -> Signature:
 def kernel(source: Source, found: Tables, library: Library, grid: tuple[int, ...]) -> Unit:
     """A kernel over a grid: reads arrays and scalars, computes, writes each lane's own cells."""
     grammar = found.grammar
-    body = Body(source, found, library)
-    indices = tuple([body.new(I32, (0, extent - 1)) for extent in grid])
-    memory = body.memory = Memory(grid, indices)
-    body.may_return = True
-    for index in indices:
-        body.enter(index)
-    body.fresh.clear()
-    if grammar.control.get("atomic", 0):
-        memory.zero = body.constant(I32, 0)
-    scalars: list[Value] = []
-
-    def count() -> Value:
-        for value in scalars:
-            if value.type == I32:
-                return value
-        value = body.new(I32, guards.inputs(I32))
-        scalars.append(value)
-        return value
-
-    body.count = count
+    body, memory = open_kernel(source, found, library, grid)
     for _ in range(grammar.arrays[0] + source.below(2) * (grammar.arrays[1] > grammar.arrays[0])):
-        array = new_input(body, found.elements.pick(source), grid)
-        read(body, array)
-    least, most = grammar.scalars
-    for _ in range(least + source.below(most - least + 1)):
-        scalar = found.scalars.pick(source)
-        value = body.new(scalar, guards.inputs(scalar))
-        scalars.append(value)
-        body.enter(value)
+        read(body, new_input(body, found.elements.pick(source), grid))
+    scalar_parameters(body)
     body.left = 2 * grammar.statements[1]
     statements(body, *grammar.statements)
     _final_stores(body, memory)
-    params = (*indices, *memory.inputs, *scalars, *memory.outputs, *memory.sums)
+    params = (*memory.indices, *memory.inputs, *memory.scalars, *memory.outputs, *memory.sums)
     region = Region(params, tuple(body.statements), Terminator("yield"))
     return Unit("kernel", region, (), grid)
 

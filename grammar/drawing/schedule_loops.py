@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grammar import guards
+from grammar.drawing.schedule_driver import Buffer, Driver, chosen, fitting, scalar_for
+from grammar.drawing.schedule_kernels import draw_kernel
 from grammar.program import Region, Statement, Terminator, Value
-from grammar.schedule_driver import Buffer, Driver, chosen, fitting, scalar_for
-from grammar.schedule_kernels import draw_kernel
 from grammar.types import I32, Array
 
 ROUNDS = 6

@@ -1,0 +1,1 @@
+"""Drawing programs: what the generator is made of, from single operands to whole schedules."""
