@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from grammar.types import Type
 
@@ -18,8 +18,13 @@ Attribute = None | bool | int | float | tuple[int, ...]
 UnitKind = Literal["function", "kernel", "program"]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
+    """The result of a statement, or a parameter of a region.
+
+    Values and statements are named tuples: a program has hundreds, and they are made twice as fast
+    as frozen dataclasses.
+    """
+
     id: int
     type: Type
 
@@ -39,8 +44,7 @@ class Region:
     end: Terminator
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One op application. The attribute's meaning is the op's; see `STRUCTURAL` in `grammar.ops`.
 
     Structured ops, by regions and operands:

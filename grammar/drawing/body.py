@@ -134,7 +134,7 @@ class Body:
     def guard(self, guards: tuple[str, ...], value: Value) -> Value:
         """One of the guards, expressions over `a`, applied to a value."""
         assert not isinstance(value.type, Array)
-        text = guards[self.source.below(len(guards))] if len(guards) > 1 else guards[0]
+        text = guards[self.source.below(len(guards))]
         return self.typed(_elaborated(text, value.type), value)
 
     def tame(self, value: Value) -> Value:

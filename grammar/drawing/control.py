@@ -42,6 +42,8 @@ def _statement(source: Source, body: Body, least: int, most: int, count: int) ->
     tables = body.tables
     kinds = tables.kinds if body.depth < tables.grammar.depth else tables.flat_kinds
     match kinds.pick(source):
+        case "op":  # by far the most frequent
+            operation(body)
         case "if":
             branch(body)
         case "for":

@@ -53,9 +53,9 @@ def _shifted(region: Region, by: int) -> Region:
     for statement in region.body:
         if statement.op == "launch":
             assert isinstance(statement.attribute, int)
-            statement = replace(statement, attribute=statement.attribute + by)
+            statement = statement._replace(attribute=statement.attribute + by)
         regions = tuple([_shifted(inner, by) for inner in statement.regions])
-        body.append(replace(statement, regions=regions))
+        body.append(statement._replace(regions=regions))
     return replace(region, body=tuple(body))
 
 

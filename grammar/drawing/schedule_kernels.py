@@ -140,12 +140,12 @@ def _brought(
         if statement.op == "store" and statement.operands[0] == array:
             body.statements = out
             value = bring(body, statement.operands[-1], into)
-            statement = replace(statement, operands=(*statement.operands[:-1], value))
+            statement = statement._replace(operands=(*statement.operands[:-1], value))
         elif statement.regions:
             regions = tuple(
                 [replace(r, body=_brought(body, r.body, array, into)) for r in statement.regions]
             )
-            statement = replace(statement, regions=regions)
+            statement = statement._replace(regions=regions)
         out.append(statement)
     return tuple(out)
 

@@ -76,7 +76,7 @@ class _Promotion:
                 self.b.store(self.arrays[array], *own, self.current(array))
             for key, site in self.sites.items():
                 operands = (*self.now(site.operands[:-1]), self.current(key))
-                self.b.append(replace(site, operands=operands))
+                self.b.append(site._replace(operands=operands))
             return Terminator("yield")
 
         return replace(unit, body=self.b.region(unit.body.params, body))
@@ -132,7 +132,7 @@ class _Promotion:
             elif statement.regions:
                 self.loop(statement)
             else:
-                self.b.append(replace(statement, operands=self.now(statement.operands)))
+                self.b.append(statement._replace(operands=self.now(statement.operands)))
 
     def branches(self, statement: Statement) -> None:
         """An `if` also yields what either side wrote, unless a side leaves a cell unassigned (then

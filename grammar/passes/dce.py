@@ -127,12 +127,15 @@ def _sweep(
     """
     kept: list[Statement] = []
     for statement in reversed(body):
-        wanted = [at for at, value in enumerate(statement.results) if value.id in needed]
+        results = statement.results
         if not statement.regions:
-            if wanted or effect_of(statement.op) == "write":
+            # What has no result writes memory.
+            if not results or not needed.isdisjoint([value.id for value in results]):
                 needed.update([value.id for value in statement.operands])
                 kept.append(statement)
-        elif wanted or _acts(statement) or _leaves_loop(statement):
+            continue
+        wanted = [at for at, value in enumerate(results) if value.id in needed]
+        if wanted or _acts(statement) or _leaves_loop(statement):
             shorten = _shorten_if if statement.op == "if" else _shorten_loop
             kept.append(shorten(statement, wanted, needed, slots))
     kept.reverse()

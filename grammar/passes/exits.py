@@ -216,7 +216,7 @@ class _Lowering:
                     self.bound[result.id] = value
                 continue
             if not item.regions:
-                self.b.append(replace(item, operands=self.now(item.operands)))
+                self.b.append(item._replace(operands=self.now(item.operands)))
                 continue
             leaving = self.leaving[id(item)]
             rest = items[at + 1 :]
@@ -334,7 +334,7 @@ class _Lowering:
         operands = (*self.now(statement.operands), *inits)
         results = (*statement.results, *added)
         self.b.append(
-            replace(statement, operands=operands, results=results, regions=tuple(regions))
+            statement._replace(operands=operands, results=results, regions=tuple(regions))
         )
         if "return" not in kinds:
             return None

@@ -228,7 +228,7 @@ class _Block:
         owned = self.owned(inits, carried, number, inside)
         operands = (*statement.operands[:2], *owned)
         inner = _Block(self.kernels, region, self.buffers, self.scalars).rewritten(carried)
-        return replace(statement, operands=operands, regions=(inner,))
+        return statement._replace(operands=operands, regions=(inner,))
 
     def owned(
         self,
