@@ -9,8 +9,8 @@ from statistics import median
 from backends.base import REASONS
 from backends.registry import BACKENDS
 from grammar.config import Grammar
-from grammar.guards import inputs
 from grammar.drawing.layers import LAYERS
+from grammar.guards import inputs
 from grammar.ops import OPS
 from grammar.ops.array import ARRAY_OPS
 from grammar.presets import GRAMMARS

@@ -1,24 +1,18 @@
-"""The private side of Hypothesis, in one place: stored choices, and addressable draws.
+"""The private side of Hypothesis, in one place: addressable draws.
 
-`encode` writes choices as Hypothesis' example database stores them. `addressed` makes the k-th test
-case of a `@given` run draw the choices at address (seed, start + k).
+`addressed` makes test cases of a `@given` run draw the choices at (seed, start), (seed, start + 1)
+and so on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from hypothesis.database import choices_to_bytes
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, PrimitiveProvider
 
 from grammar.source import uniform
-
-
-def encode(choices: Sequence[int]) -> bytes:
-    """Choices in the form in which Hypothesis' database keeps a failing example."""
-    return choices_to_bytes(tuple(choices))
 
 
 @contextmanager

@@ -24,8 +24,11 @@ T = TypeVar("T")
 Choices = tuple[int, ...]
 Witness = Callable[[Program], bool]
 
-ROUNDS = 6
-"""Most rounds; two that end at the same size are taken to have found the least."""
+ROUNDS = 8
+"""Most rounds."""
+
+AGREED = 3
+"""Rounds that end at the same least size before it is taken for the least there is."""
 
 PATIENCE = 2000
 """Random edits in a row that may lead nowhere."""
@@ -179,10 +182,10 @@ class _Search:
         place, moved = 0, True
         while moved:
             moved = False
-            for place, candidate in edits(now, place):
+            for there, candidate in edits(now, place):
                 found = self._less(candidate, now, seen)
                 if found is not None:
-                    now, moved = found, True
+                    now, place, moved = found, there, True
                     break
         return now
 
@@ -263,12 +266,10 @@ def reduce(
     if not witness(start.program):
         raise ValueError("the choices do not replay to a witness")
     search = _Search(grammar, witness, steps, random.Random("irgen/reduce").random)
-    best: Trace | None = None
+    found: list[Trace] = []
     for number in range(ROUNDS):
-        found = search.round(start, search.shuffled() if number else EDITS)
-        agreed = best is not None and best.size == found.size
-        best = found if best is None else min(best, found, key=lambda one: one.cost)
-        if agreed or search.left <= 0:
+        found.append(search.round(start, search.shuffled() if number else EDITS))
+        least = min(one.size for one in found)
+        if search.left <= 0 or sum(one.size == least for one in found) == AGREED:
             break
-    assert best is not None
-    return best
+    return min(found, key=lambda one: one.cost)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
-from hypothesis.database import InMemoryExampleDatabase
 
 from grammar.config import Grammar
 from grammar.generate import draw_program
 from grammar.program import Program
-from grammar.provider import encode
-from grammar.source import ReplaySource, Source
+from grammar.reduce import reduce
+from grammar.source import Source
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,48 +61,16 @@ def programs(draw: st.DrawFn, grammar: Grammar) -> Program:
     return draw_program(DrawSource(draw), grammar)
 
 
-class _Enough(BaseException):
-    """Ends a run of Hypothesis, which takes any `Exception` for a failure to shrink."""
-
-
 def shrink(
     grammar: Grammar,
     choices: Sequence[int],
     witness: Callable[[Program], bool],
     *,
-    steps: int = 5000,
+    steps: int = 60_000,
 ) -> Program:
     """The simplest program found for which `witness` holds, from the choices of one that does.
 
-    Hypothesis' own shrinker does the work, on the choices as they stand. `steps` bounds how many
-    programs it may try. ValueError when the choices are no witness to begin with.
+    `steps` bounds how many programs are tried. ValueError when the choices are no witness to begin
+    with.
     """
-    smallest = draw_program(ReplaySource(choices), grammar)
-    if not witness(smallest):
-        raise ValueError("the choices do not replay to a witness")
-    key = b"irgen"
-    database = InMemoryExampleDatabase()
-    # One choice more than is drawn: a stored example that fits exactly counts as shrunk already.
-    database.save(key, encode([*choices, 0]))
-
-    tried = 0
-
-    def holds(program: Program) -> bool:
-        nonlocal smallest, tried
-        if tried == steps:
-            raise _Enough
-        tried += 1
-        if not witness(program):
-            return False
-        smallest = program
-        return True
-
-    quiet = settings(
-        database=database,
-        deadline=None,
-        phases=[Phase.reuse, Phase.shrink],
-        suppress_health_check=[*HealthCheck.__members__.values()],
-    )
-    with suppress(_Enough):
-        find(programs(grammar), holds, settings=quiet, database_key=key)
-    return smallest
+    return reduce(grammar, choices, witness, steps=steps).program

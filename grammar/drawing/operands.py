@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from grammar import guards, ranges
 from grammar.drawing.body import Body, Signature
 from grammar.drawing.tables import entry
@@ -74,14 +76,38 @@ def anchor(body: Body) -> Value:
     return body.enter(leaf(body, body.tables.elements.pick(body.source)))
 
 
+def _anchor_for(body: Body, typings: Mapping[Element, object]) -> Value | None:
+    """An anchor of one of these types: mostly the latest not yet used. None when there is none."""
+    below = body.source.below
+    used = body.used
+    if below(8) < 6:
+        for value in reversed(body.fresh):
+            if not used[value.id] and value.type in typings:
+                return value
+    found = [value for value in body.anchors[-12:] if value.type in typings]
+    return found[-1 - below(len(found))] if found else None
+
+
+def _element(value: Value) -> Element:
+    assert not isinstance(value.type, Array)
+    return value.type
+
+
 def operation(body: Body) -> None:
-    """A pure op over an anchor and further operands."""
+    """A pure op over an anchor and further operands. The op comes first, so that it stays when what
+    stands before it is taken away."""
     source = body.source
-    first = anchor(body)
-    choices = body.tables.by_anchor.get(first.type)  # type: ignore[arg-type]
-    if choices is None:
-        return
-    made = choices.pick(source)
+    typings = body.tables.ops.pick(source)
+    first = _anchor_for(body, typings)
+    if first is None:
+        first = anchor(body)
+        choices = body.tables.by_anchor.get(_element(first))
+        if choices is None:
+            return
+        made = choices.pick(source)
+    else:
+        entries = typings[_element(first)]
+        made = entries[source.below(len(entries))]
     operands: list[Value] = []
     other = first
     for k, type_ in enumerate(made.instance.operands):
@@ -152,7 +178,7 @@ def gathered(body: Body, type_: Element) -> Value:
                 value = body.apply(choose, [other, value, instead])
             continue
         joined = _converted(body, other, type_)
-        if joined is None:
+        if joined is None or below(16) == 0:
             continue
         name = _JOINS[below(len(_JOINS))] if isinstance(type_, Scalar) else "add"
         value = body.apply(entry(name, (type_, type_)), [value, joined])

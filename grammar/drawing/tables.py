@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Generic, TypeVar
@@ -98,6 +98,7 @@ class Tables:
     grammar: Grammar
     scalars: Choice[Scalar]
     elements: Choice[Element]
+    ops: Choice[Mapping[Element, tuple[Entry, ...]]]
     by_anchor: dict[Element, Choice[Entry]]
     by_result: dict[Element, Choice[Entry]]
     makers: dict[Element, tuple[Entry, ...]]
@@ -169,6 +170,7 @@ def tables(grammar: Grammar) -> Tables:
             choice((s, grammar.types.get(s.name, 0)) for s in SCALARS if s != BOOL), "type"
         ),
         elements=_required(choice(elements), "type"),
+        ops=_required(choice(_ops(grammar, anchored)), "op"),
         by_anchor=_grouped(grammar, anchored),
         by_result=_grouped(grammar, results),
         makers=_makers(),
@@ -193,6 +195,27 @@ ACCESSES = ("own", "shifted", "reversed", "gathered", "free")
 
 def _kinds(grammar: Grammar) -> list[tuple[str, int]]:
     return [(kind, grammar.control.get(kind, 0)) for kind in KINDS]
+
+
+def _ops(
+    grammar: Grammar, anchored: dict[Element, list[tuple[Entry, int]]]
+) -> list[tuple[Mapping[Element, tuple[Entry, ...]], int]]:
+    """Per op, its entries by the type of their anchor; a group's weight is split among its ops."""
+    typings: dict[str, dict[Element, tuple[Entry, ...]]] = {}
+    for element, listed in anchored.items():
+        for made, _ in listed:
+            by_type = typings.setdefault(made.op.name, {})
+            by_type[element] = (*by_type.get(element, ()), made)
+    totals: dict[str, int] = {}
+    for name in typings:
+        group = OPS[name].group
+        totals[group] = totals.get(group, 0) + _weight(grammar, OPS[name])
+    out: list[tuple[Mapping[Element, tuple[Entry, ...]], int]] = []
+    for name, op in OPS.items():
+        if name in typings:
+            share = _SHARE * max(1, grammar.groups.get(op.group, 0)) * _weight(grammar, op)
+            out.append((typings[name], share // totals[op.group] or 1))
+    return out
 
 
 def _grouped(

@@ -91,7 +91,7 @@ def test_capture_takes_a_program_or_its_source(backend: str) -> None:
     assert any(artifact.status == "ok" for artifact in captured.artifacts)
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=10, suppress_health_check=SLOW, phases=[Phase.generate])
 @given(irgen.programs("branch"))
 def test_programs_is_a_strategy(program: irgen.Program) -> None:
     verify(program)

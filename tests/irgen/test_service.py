@@ -27,8 +27,15 @@ NONE = frozenset[str]()
 
 
 def records(
-    count: int, levels: frozenset[str] | None = NONE, backend: str = "warp", **options: int
+    count: int,
+    levels: frozenset[str] | None = NONE,
+    backend: str = "warp",
+    *,
+    seed: int = 0,
+    start: int = 0,
+    batch: int = service.BATCH,
 ) -> list[Record]:
+    options = {"seed": seed, "start": start, "batch": batch}
     return list(service.stream(COMPOUND, backend, count=count, levels=levels, **options))
 
 

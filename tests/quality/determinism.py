@@ -48,7 +48,7 @@ def drawn_by_hypothesis(grammar: Grammar, seed: int, count: int) -> list[Program
             phases=[Phase.generate],
             database=None,
             deadline=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=SLOW,
         )
         @given(programs(grammar))
         def run(program: Program) -> None:

@@ -28,15 +28,15 @@ OPS = (
     "rem",
     "bit_xor",
     "shift_left",
-    "logical_and",
+    "logical_not",
     "cast",
     "dot",
-    "normalize",
+    "scale",
     "component",
     "sum_components",
     "matvec",
     "matmat",
-    "inverse",
+    "trace",
 )
 """Ops of every group."""
 
