@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from itertools import count as counting
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -12,13 +14,17 @@ from rich.table import Table
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from backends.base import Rendered
 from backends.registry import BACKENDS
 from grammar.presets import GRAMMARS
+from grammar.program import statements
 from irgen.service import draw
 
 PICTURE = Path(__file__).parent / "images" / "sample.svg"
 
-GRAMMAR, SEED, INDEX = "branch", 0, 350
+COLUMNS, LINES = 57, 21
+"""The program is the first with a branch that fits, in both languages."""
+
 WIDTH = 132
 
 _THEME = "friendly"
@@ -46,10 +52,7 @@ font-size: {char_height}px; line-height: {line_height}px; }}
 
 def picture() -> str:
     """The picture as SVG text; the same for equal versions of Warp and rich."""
-    drawn = draw(GRAMMARS[GRAMMAR], SEED, INDEX)
-    rendered = {
-        name: backend.render(drawn.program, drawn.style) for name, backend in BACKENDS.items()
-    }
+    rendered = next(_fitting())
     (captured,) = BACKENDS["warp"].capture([rendered["warp"]], frozenset({"cpp"}))
     texts = {artifact.direction: artifact.text or "" for artifact in captured.artifacts}
 
@@ -73,6 +76,19 @@ def picture() -> str:
     text = console.export_svg(theme=_PAPER, code_format=_SVG, unique_id="irgen")
     text = re.sub(r' clip-path="[^"]*"', "", text)
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def _fitting() -> Iterator[dict[str, Rendered]]:
+    """Short programs with a branch and several ops, by backend, in order of index."""
+    for index in counting():
+        drawn = draw(GRAMMARS["branch"], 0, index)
+        ops = [statement.op for statement in statements(drawn.program)]
+        if "if" not in ops or ops.count("store") > 1 or not 9 <= len(set(ops)) <= 12:
+            continue
+        made = {b.name: b.render(drawn.program, drawn.style) for b in BACKENDS.values()}
+        lines = [rendered.python.splitlines() for rendered in made.values()]
+        if all(len(part) <= LINES and max(map(len, part)) <= COLUMNS for part in lines):
+            yield made
 
 
 def _block(title: str, text: str, syntax: str) -> tuple[Text, Syntax]:

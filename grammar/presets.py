@@ -119,7 +119,7 @@ _PRESETS = (
     Grammar(
         name="compound",
         doc="Everything a kernel has: types, branches, loops, exits, functions, atomics.",
-        statements=(4, 10),
+        statements=(4, 9),
         groups=_ALL,
         types=_EVERYTHING,
         forms={"scalar": 6, "vector": 1, "matrix": 1},

@@ -30,7 +30,7 @@ ROUNDS = 8
 AGREED = 3
 """Rounds that end at the same least size before it is taken for the least there is."""
 
-PATIENCE = 2000
+PATIENCE = 4000
 """Random edits in a row that may lead nowhere."""
 
 SLACK = 12

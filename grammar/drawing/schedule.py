@@ -56,7 +56,7 @@ def _shifted(region: Region, by: int) -> Region:
             statement = statement._replace(attribute=statement.attribute + by)
         regions = tuple([_shifted(inner, by) for inner in statement.regions])
         body.append(statement._replace(regions=regions))
-    return replace(region, body=tuple(body))
+    return region._replace(body=tuple(body))
 
 
 # Steps of the driver, simplest first

@@ -143,7 +143,7 @@ def _brought(
             statement = statement._replace(operands=(*statement.operands[:-1], value))
         elif statement.regions:
             regions = tuple(
-                [replace(r, body=_brought(body, r.body, array, into)) for r in statement.regions]
+                [r._replace(body=_brought(body, r.body, array, into)) for r in statement.regions]
             )
             statement = statement._replace(regions=regions)
         out.append(statement)

@@ -9,6 +9,7 @@ other magnitudes by at least 1, so that it is safe to invert.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import frexp
 
 from grammar.types import BF16, F16, SCALARS, Element, Scalar, Type, int_limits, scalar_of
@@ -51,6 +52,7 @@ def real(low: int, high: int, sign: int) -> Range:
     return (low if low >= FLOOR else ZERO, high if high > TINY else TINY, sign)
 
 
+@lru_cache(maxsize=4096)
 def constant(type_: Element, value: float) -> Range:
     """The range of a literal."""
     if scalar_of(type_).kind != "float":

@@ -69,7 +69,7 @@ def drop_unused_parameters(unit: Unit) -> Unit:
     Changes the signature, so it is for units that no other unit names."""
     kept = [unit.parameters[at] for at in used_parameters(unit)]
     params = (*unit.body.params[: len(unit.grid)], *kept)
-    return replace(unit, body=replace(unit.body, params=params))
+    return replace(unit, body=unit.body._replace(params=params))
 
 
 _TARGETED = ("call", "launch")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from grammar.build import Builder
 from grammar.ops.array import ARRAY_OPS
@@ -159,7 +159,7 @@ class _Writer:
     def finish(self, body: Callable[[], None], shape: tuple[int, ...]) -> Unit:
         region = self.builder.region((), body)
         params = (*self.indices, *self.params.values(), *self.outputs)
-        return Unit("kernel", replace(region, params=params), (), shape)
+        return Unit("kernel", region._replace(params=params), (), shape)
 
     def arrays(self) -> tuple[Value, ...]:
         return tuple(self.passed)

@@ -101,7 +101,7 @@ def _plain_warp() -> Iterator[Capture]:
 
     from tests.bench.plain_warp import plain_capture
 
-    wp.config.quiet = True
+    wp.config.log_level = wp.LOG_WARNING
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
 

@@ -107,7 +107,11 @@ def test_addresses_at_the_ends_of_their_range() -> None:
     assert len(texts) == 4
 
 
-@settings(max_examples=60, suppress_health_check=SLOW, phases=[Phase.generate])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    phases=[Phase.generate],
+)
 @given(st.data())
 def test_hypothesis_draws_valid_programs(data: st.DataObject) -> None:
     grammar = data.draw(st.sampled_from(list(GRAMMARS.values())))

@@ -262,7 +262,7 @@ def test_unknown_ops_and_stray_regions_are_refused() -> None:
         (Statement("launder", (), ()), "launder: unknown op"),
         (nested, "neg has no regions"),
     ):
-        body = replace(unit.body, body=(*unit.body.body, strange))
+        body = unit.body._replace(body=(*unit.body.body, strange))
         with pytest.raises(VerifyError, match=why):
             verify(Program((replace(unit, body=body),)))
 

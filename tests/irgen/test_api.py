@@ -91,7 +91,11 @@ def test_capture_takes_a_program_or_its_source(backend: str) -> None:
     assert any(artifact.status == "ok" for artifact in captured.artifacts)
 
 
-@settings(max_examples=10, suppress_health_check=SLOW, phases=[Phase.generate])
+@settings(
+    max_examples=10,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    phases=[Phase.generate],
+)
 @given(irgen.programs("branch"))
 def test_programs_is_a_strategy(program: irgen.Program) -> None:
     verify(program)
@@ -148,13 +152,16 @@ def test_what_a_function_raises_comes_through() -> None:
         irgen.extract_ir(broken, VECTOR)
 
 
+ARRAY = wp.array(dtype=float)
+
+
 @wp.func
 def halved(x: float) -> float:
     return 0.5 * x
 
 
 @wp.kernel
-def relax(values: wp.array(dtype=float), out: wp.array(dtype=float)):
+def relax(values: ARRAY, out: ARRAY):  # type: ignore[valid-type]
     i = wp.tid()
     out[i] = halved(values[i])
 

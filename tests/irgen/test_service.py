@@ -35,8 +35,10 @@ def records(
     start: int = 0,
     batch: int = service.BATCH,
 ) -> list[Record]:
-    options = {"seed": seed, "start": start, "batch": batch}
-    return list(service.stream(COMPOUND, backend, count=count, levels=levels, **options))
+    found = service.stream(
+        COMPOUND, backend, seed=seed, start=start, count=count, levels=levels, batch=batch
+    )
+    return list(found)
 
 
 def test_records_come_in_order_of_address() -> None:

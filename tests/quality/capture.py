@@ -29,8 +29,8 @@ _NUMBERS = re.compile(r"\d+")
 class Found:
     """What became of the programs of one preset on one backend.
 
-    `faults` counts (step, message); `reasons` counts (level, direction, status, reason, detail) of
-    artifacts without text; `examples` holds the first index at which each of both was seen.
+    `faults` counts programs by (step, message), `reasons` by what artifacts without text say:
+    (levels, direction, status, reason, detail). `examples` holds the first index of each.
     """
 
     preset: str
@@ -124,14 +124,20 @@ def _count(found: Found, index: int, source: Rendered, captured: Capture) -> Non
         _note(found, found.faults, key, index)
     failed = bool(asked - present)
     missing = False
+    without: dict[tuple[str, ...], dict[str, None]] = {}
     found.artifacts += len(captured.artifacts)
     for artifact in captured.artifacts:
         if artifact.status == "ok":
             continue
         failed |= artifact.status == "failed"
         missing |= artifact.reason != "not_a_device_unit"
-        key = (artifact.level, artifact.direction, artifact.status, artifact.reason)
-        _note(found, found.reasons, (*key, artifact.detail), index)
+        key = (artifact.direction, artifact.status, artifact.reason, artifact.detail)
+        levels = without.setdefault(key, {})
+        levels[artifact.level] = None
+    every = len(BACKENDS[found.backend].levels)
+    for key, levels in without.items():
+        named = "all" if len(levels) == every else ", ".join(levels)
+        _note(found, found.reasons, (named, *key), index)
     found.captured += not failed
     found.complete += not failed and not missing
 
@@ -193,13 +199,13 @@ def _steps(one: Found) -> list[tuple[str, int]]:
 
 
 def _reasons(found: list[Found]) -> Table:
-    columns = ("backend", "preset", "level", "direction", "status", "reason", "detail")
+    columns = ("backend", "preset", "levels", "direction", "status", "reason", "detail")
     rows = [
         (one.backend, one.preset, *key, count, (one.examples or {})[key])
         for one in found
         for key, count in sorted((one.reasons or {}).items())
     ]
-    return Table("Artifacts without text", (*columns, "count", "first index"), tuple(rows))
+    return Table("Artifacts without text", (*columns, "programs", "first index"), tuple(rows))
 
 
 def _faults(found: list[Found]) -> Table:

@@ -48,7 +48,7 @@ def drawn_by_hypothesis(grammar: Grammar, seed: int, count: int) -> list[Program
             phases=[Phase.generate],
             database=None,
             deadline=None,
-            suppress_health_check=SLOW,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         @given(programs(grammar))
         def run(program: Program) -> None:

@@ -28,7 +28,9 @@ STRUCTURE_TARGETS = {
     "nested_branch": 0.95,
     "multi_statement": 0.95,
 }
-MEDIAN_TARGETS: dict[str, int] = dict.fromkeys(("branch", "loop", "nested_branch", "multi_statement"), 15)
+MEDIAN_TARGETS: dict[str, int] = dict.fromkeys(
+    ("branch", "loop", "nested_branch", "multi_statement"), 15
+)
 
 
 @dataclass(slots=True)
