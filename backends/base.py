@@ -87,7 +87,7 @@ REASONS: dict[str, str] = {
     "no_float_inputs": "no input has a floating type, so there is nothing to differentiate",
     "no_float_outputs": "no output has a floating type, so there is no cotangent to pull back",
     "adjoint_disabled": "the kernel or module was declared with enable_backward=False",
-    "not_a_device_unit": "a driver runs on the host; its kernels and functions hold the device code",
+    "not_a_device_unit": "a driver runs on the host; its kernels hold the device code",
     "source_error": "the source did not load: Python or the kernel decorator rejected it",
     "compile_error": "the compiler rejected the source; the detail holds its message",
     "not_available": "this installation cannot produce the level; see `irgen doctor`",

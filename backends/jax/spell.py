@@ -11,11 +11,12 @@ from functools import cache, lru_cache
 import numpy as np
 
 from backends import surface as s
+from backends.spelling import spelled
 from backends.template import OPERANDS, parse_template
-from grammar.ops import OPS, Instance
+from grammar.ops import Instance
 from grammar.ops.array import ARRAY_OPS
 from grammar.program import Attribute
-from grammar.types import BOOL, I32, Array, Element, Scalar, Type, Vector, int_limits
+from grammar.types import BOOL, I32, Array, Element, Scalar, Type, int_limits
 
 JNP = s.Name("jnp")
 LAX = s.Name("lax")
@@ -112,7 +113,6 @@ class Spelling:
     modules: tuple[str, ...]
 
 
-_INTEGERS = re.compile(r"""\"[^"]*"|\b[ijn]\b""")
 _ARRAY_INTEGERS = re.compile(r"""\"[^"]*"|\b(?:[in]|s[012]?)\b""")
 """The integer holes of spellings; quoted text has none."""
 
@@ -122,19 +122,8 @@ def spellings(
     op: str, operands: tuple[Element, ...], result: Element, attribute: Attribute, lane: bool
 ) -> tuple[Spelling, ...]:
     """The spellings of a row at a typing, simplest first; `lane` where no value has lane axes."""
-    integers: dict[str, str] = {}
-    sized = [type_ for type_ in (*operands, result) if not isinstance(type_, Scalar)]
-    if sized:
-        first = sized[0]
-        columns = first.size if isinstance(first, Vector) else first.columns
-        integers["n"] = str(columns)
-        if isinstance(attribute, int):
-            row, column = divmod(attribute, columns) if op == "element" else (attribute, 0)
-            integers |= {"i": str(row), "j": str(column)}
-    texts = OPS[op].spellings(Instance(operands, result), "jax", lane=lane)
-    # JAX cannot map `lax.clamp` over its limits alone.
-    texts = [text for text in texts if not text.startswith("lax.clamp")]
-    return tuple([template(_INTEGERS.sub(lambda m: integers.get(m[0], m[0]), t)) for t in texts])
+    texts = spelled(op, Instance(operands, result), attribute, "jax", lane=lane)
+    return tuple(map(template, texts))
 
 
 @lru_cache(maxsize=1 << 12)
@@ -153,8 +142,7 @@ def array_spellings(
 @lru_cache(maxsize=1 << 12)
 def template(text: str) -> Spelling:
     """A spelling from its text."""
-    # Surface has no starred arguments, and functions of lax take scalars beside arrays.
-    parsed = parse_template(text.replace("*jnp.broadcast_arrays(a, b)", "a, b"))
+    parsed = parse_template(text)
     modules = tuple([module for module in ("jax", "lax") if f"{module}." in text])
     return Spelling(parsed.expr, parsed.uses, modules)
 

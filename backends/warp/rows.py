@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from backends import surface as s
+from backends.spelling import spelled
 from backends.template import Template, parse_template
 from backends.warp.spell import Spelling
-from grammar.ops import OPS, Instance
+from grammar.ops import Instance
 from grammar.program import Attribute, Statement
-from grammar.types import Element, Matrix, Scalar, Vector, scalar_of
-
-_INTEGERS = re.compile(r"\b[ijn]\b")
+from grammar.types import Element, scalar_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +39,7 @@ def spellings(statement: Statement) -> tuple[Row, ...]:
 def _spellings(
     op: str, operands: tuple[Element, ...], result: Element, attribute: Attribute
 ) -> tuple[Row, ...]:
-    integers: dict[str, str] = {}
-    sized = [type_ for type_ in (*operands, result) if not isinstance(type_, Scalar)]
-    if sized:
-        first = sized[0]
-        columns = first.size if isinstance(first, Vector) else first.columns
-        integers["n"] = str(columns)
-        if isinstance(attribute, int):
-            pair = isinstance(first, Matrix) and op == "element"
-            row, column = divmod(attribute, columns) if pair else (attribute, 0)
-            integers |= {"i": str(row), "j": str(column)}
-    texts = OPS[op].spellings(Instance(operands, result), "warp")
-    return tuple([_row(_INTEGERS.sub(lambda m: integers[m[0]], text)) for text in texts])
+    return tuple(map(_row, spelled(op, Instance(operands, result), attribute, "warp")))
 
 
 def _row(text: str) -> Row:

@@ -156,8 +156,7 @@ ARITHMETIC: tuple[Op, ...] = (
         group="arithmetic",
         spell={
             "warp": ("a % b", "wp.mod(a, b)"),
-            "jax": ("lax.rem(*jnp.broadcast_arrays(a, b))", "jnp.fmod(a, b)"),
-            "jax_lane": ("lax.rem(a, b)",),
+            "jax": ("lax.rem(a, b)", "jnp.fmod(a, b)"),
         },
         weight=2,
         requires=("", "nonzero"),
@@ -223,7 +222,6 @@ SELECTING: tuple[Op, ...] = (
         spell={
             "warp": ("wp.clamp(a, b, c)", "wp.min(wp.max(a, b), c)"),
             "jax": ("jnp.clip(a, b, c)", "jnp.minimum(jnp.maximum(a, b), c)"),
-            "jax_lane": ("lax.clamp(b, a, c)",),
         },
         weight=4,
         range="clamp",

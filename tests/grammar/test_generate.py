@@ -169,7 +169,7 @@ def test_ops_are_those_of_the_groups_and_what_guards_them() -> None:
         if statement.op in OPS
     }
     assert "trigonometric" in used
-    assert not used & {"exponential", "activation", "power", "vector", "matrix", "bitwise"}
+    assert not used & {"activation", "power", "vector", "matrix", "bitwise"}
 
 
 def test_an_op_can_be_switched_off_or_favoured() -> None:

@@ -186,7 +186,7 @@ def _operands(op: Op, instance: Instance) -> list[Any]:
     return out
 
 
-@pytest.mark.parametrize("op", [op for op in OPS.values() if op.arity == 2], ids=str)
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.arity == 2], ids=lambda op: op.name)
 def test_commuting_rows_commute(op: Op) -> None:
     """Exactly the rows that say so, but for those that are symmetric by their partials only."""
     alike = [i for i in op.instances if i.operands[0] == i.operands[1]]

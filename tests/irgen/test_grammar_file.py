@@ -50,7 +50,7 @@ def _as_toml(value: Any) -> Any:
 
 
 def test_a_grammar_is_found_by_name_or_by_path(tmp_path: Path) -> None:
-    path = written(tmp_path, "depth = 0\n")
+    path = written(tmp_path, "groups = { arithmetic = 1 }\n")
     assert find_grammar("loop") is GRAMMARS["loop"]
     assert find_grammar(str(path)).name == "own"
 
@@ -82,7 +82,8 @@ def test_a_grammar_is_found_by_name_or_by_path(tmp_path: Path) -> None:
         ("[control]\nfro = 1\n", 1, ("control", "'fro'", "'for'")),
         ("[ranks]\n5 = 1\n", 1, ("ranks", "'5'")),
         ("[types]\nf32 = 0\n", None, ("no type",)),
-        ("[control]\nfor = 1\n", None, ("no statement kind",)),
+        ("[groups]\narithmetic = 1\n[control]\nfor = 1\n", None, ("no statement kind",)),
+        ("depth = 0\n", None, ("no op",)),
     ],
 )
 def test_a_broken_file_is_refused_by_file_line_and_key(
