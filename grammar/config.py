@@ -49,7 +49,7 @@ class Grammar:
     doc: str = ""
     shape: Shape = "kernel"
     statements: tuple[int, int] = (4, 12)
-    groups: Mapping[str, int] = field(default_factory=dict[str, int])
+    groups: Mapping[str, int] = field(default_factory=lambda: _weights(arithmetic=1))
     ops: Mapping[str, int] = field(default_factory=dict[str, int])
     types: Mapping[str, int] = field(default_factory=lambda: _weights(f32=1))
     forms: Mapping[str, int] = field(default_factory=lambda: _weights(scalar=1))

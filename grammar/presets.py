@@ -119,14 +119,14 @@ _PRESETS = (
     Grammar(
         name="compound",
         doc="Everything a kernel has: types, branches, loops, exits, functions, atomics.",
-        statements=(4, 9),
+        statements=(3, 7),
         groups=_ALL,
         types=_EVERYTHING,
         forms={"scalar": 6, "vector": 1, "matrix": 1},
         control={
-            "op": 24,
-            "if": 4,
-            "for": 3,
+            "op": 18,
+            "if": 5,
+            "for": 4,
             "while": 1,
             "load": 4,
             "store": 2,

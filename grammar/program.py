@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from grammar.types import Type
 
@@ -88,6 +88,15 @@ class Program:
     """Units, callees before callers; the last is the entry."""
 
     units: tuple[Unit, ...]
+
+    def __str__(self) -> str:
+        from grammar.text import print_program
+
+        return print_program(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis and IPython show: the text form."""
+        printer.text(str(self))
 
     @property
     def entry(self) -> Unit:

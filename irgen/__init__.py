@@ -14,44 +14,68 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from backends.base import BackendError
+    from backends.style import Style
     from grammar.config import Grammar
     from grammar.program import Program
-    from irgen.api import capture, programs, render, sample, stream
+    from irgen.api import (
+        capture,
+        draw,
+        parse,
+        programs,
+        render,
+        sample,
+        shrink,
+        stream,
+        verify,
+    )
     from irgen.errors import UserError
     from irgen.extract import Pair, extract_ir, extract_with_grad
     from irgen.pipeline import SynthesisPipeline
     from irgen.record import Record
 
 _HOMES = {
+    "BackendError": "backends.base",
     "Grammar": "grammar.config",
     "Pair": "irgen.extract",
     "Program": "grammar.program",
     "Record": "irgen.record",
+    "Style": "backends.style",
     "SynthesisPipeline": "irgen.pipeline",
     "UserError": "irgen.errors",
     "capture": "irgen.api",
+    "draw": "irgen.api",
     "extract_ir": "irgen.extract",
     "extract_with_grad": "irgen.extract",
+    "parse": "irgen.api",
     "programs": "irgen.api",
     "render": "irgen.api",
     "sample": "irgen.api",
+    "shrink": "irgen.api",
     "stream": "irgen.api",
+    "verify": "irgen.api",
 }
 
 __all__ = [
+    "BackendError",
     "Grammar",
     "Pair",
     "Program",
     "Record",
+    "Style",
     "SynthesisPipeline",
     "UserError",
     "capture",
+    "draw",
     "extract_ir",
     "extract_with_grad",
+    "parse",
     "programs",
     "render",
     "sample",
+    "shrink",
     "stream",
+    "verify",
 ]
 
 

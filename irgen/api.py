@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from backends.base import Capture, Rendered
 from backends.style import Style
 from grammar.config import Grammar
+from grammar.generate import program_at
+from grammar.parse import parse_program as parse
 from grammar.program import Program
+from grammar.reduce import reduce
+from grammar.verify import verify
 from irgen import service
 from irgen.catalog import find_backend, find_grammar, find_levels
 from irgen.record import Record
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
+
+__all__ = [
+    "capture",
+    "draw",
+    "parse",
+    "programs",
+    "render",
+    "sample",
+    "shrink",
+    "stream",
+    "verify",
+]
 
 
 def stream(
@@ -31,10 +47,11 @@ def stream(
     `grammar` is a preset's name, the path of a TOML file, or a `Grammar`; `levels` name the
     compiler levels to capture, all by default, none with `()`. UserError names what is unknown.
     """
-    found = find_grammar(grammar) if isinstance(grammar, str) else grammar
     language = find_backend(backend)
     wanted = find_levels(language, levels)
-    return service.stream(found, backend, seed=seed, start=start, count=count, levels=wanted)
+    return service.stream(
+        _grammar(grammar), backend, seed=seed, start=start, count=count, levels=wanted
+    )
 
 
 def sample(
@@ -47,6 +64,11 @@ def sample(
 ) -> Record:
     """The record at one address; see `stream`."""
     return next(stream(grammar, backend, seed=seed, start=index, count=1, levels=levels))
+
+
+def draw(grammar: str | Grammar = "compound", *, seed: int = 0, index: int = 0) -> Program:
+    """The program at one address; `str` of it is its text form."""
+    return program_at(_grammar(grammar), seed, index)
 
 
 def render(
@@ -72,4 +94,22 @@ def programs(grammar: str | Grammar = "compound") -> SearchStrategy[Program]:
     """A Hypothesis strategy for programs, to use with `@given` and `@example`."""
     from grammar import strategies
 
-    return strategies.programs(find_grammar(grammar) if isinstance(grammar, str) else grammar)
+    return strategies.programs(_grammar(grammar))
+
+
+def shrink(
+    grammar: str | Grammar,
+    choices: Sequence[int],
+    witness: Callable[[Program], bool],
+    *,
+    steps: int = 60_000,
+) -> Program:
+    """The simplest program found for which `witness` holds, from the `choices` of a record.
+
+    At most `steps` programs are tried. ValueError when the choices are no witness to begin with.
+    """
+    return reduce(_grammar(grammar), choices, witness, steps=steps).program
+
+
+def _grammar(grammar: str | Grammar) -> Grammar:
+    return find_grammar(grammar) if isinstance(grammar, str) else grammar

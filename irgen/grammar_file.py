@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from grammar.config import Grammar, Shape
+from grammar.drawing.layers import LAYERS
 from grammar.drawing.tables import ACCESSES, KINDS, tables
 from grammar.ops import OPS
 from grammar.presets import GRAMMARS
@@ -24,6 +25,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "control": KINDS,
     "ranks": ("1", "2", "3", "4"),
     "accesses": ACCESSES,
+    "layers": tuple(LAYERS),
 }
 """The keys each table of weights may have."""
 
@@ -88,7 +90,7 @@ def _checked(key: str, value: Any) -> Any:
         if value not in get_args(Shape):
             raise ValueError(f"unknown shape: {nearest(str(value), get_args(Shape))}")
         return value
-    if key in _KEYS or key == "layers":
+    if key in _KEYS:
         return _weights(key, value)
     if key == "extents":
         if not (items := _items(value)):
@@ -115,7 +117,7 @@ def _weights(key: str, value: Any) -> dict[str, int]:
         raise ValueError("must be a table of weights")
     out: dict[str, int] = {}
     for name, weight in cast("dict[str, Any]", value).items():
-        if key in _KEYS and name not in _KEYS[key]:
+        if name not in _KEYS[key]:
             raise ValueError(f"unknown entry {name!r}: {nearest(name, _KEYS[key])}")
         out[name] = _whole(weight, 0, 1000)
     return out

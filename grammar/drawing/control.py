@@ -15,9 +15,9 @@ from grammar.drawing.operands import (
     condition,
     gathered,
     latest,
-    literal,
     operand,
     operation,
+    threshold,
 )
 from grammar.drawing.tables import entry
 from grammar.program import Region, Statement, Terminator, Value
@@ -320,7 +320,7 @@ def comparison_of(body: Body, carried: tuple[Value, ...]) -> Value:
     left = scalars[below(len(scalars))]
     scalar = left.type
     assert isinstance(scalar, Scalar)
-    right = literal(body, scalar) if below(3) else operand(body, scalar, left)
+    right = threshold(body, left) if below(3) else operand(body, scalar, left)
     value = body.apply(comparisons[scalar].pick(body.source), [left, right])
     body.used[value.id] = True
     return value

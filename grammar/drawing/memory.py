@@ -37,6 +37,7 @@ class Memory:
     shared: set[int] = field(default_factory=set[int])
     content: dict[int, Range] = field(default_factory=dict[int, Range])
     sums: dict[Value, str] = field(default_factory=dict[Value, str])
+    written: set[Value] = field(default_factory=set[Value])
     zero: Value | None = None
 
 
@@ -184,6 +185,7 @@ def write(body: Body, array: Value, value: Value) -> None:
     """Store a value to the lane's own cell."""
     memory = memory_of(body)
     body.used[value.id] = True
+    memory.written.add(array)
     known = body.ranges[value.id]
     memory.content[array.id] = ranges.join(memory.content[array.id], known)
     body.statements.append(Statement("store", (array, *memory.indices, value), ()))
@@ -206,7 +208,8 @@ def store(body: Body) -> None:
         array = memory.outputs[-1 - below(len(memory.outputs))]
         assert isinstance(array.type, Array)
         value = operand(body, array.type.element)
-    if not body.loops and below(4) == 3:
+    written = body.depth == 0 and array in memory.written  # overwriting it would leave it unread
+    if written or (not body.loops and below(4) == 3):
         old = emit_load(body, array, memory.indices)
         value = body.apply(entry("add", (old.type, old.type)), [old, value])  # type: ignore[arg-type]
     write(body, array, value)

@@ -43,8 +43,9 @@ def leaf(body: Body, type_: Element) -> Value:
     return body.apply(made, [operand(body, scalar) for scalar in made.instance.operands], attribute)
 
 
-def operand(body: Body, type_: Element, other: Value | None = None) -> Value:
-    """A value of the type to use: mostly recent, unused ones first; sometimes a constant."""
+def operand(body: Body, type_: Element, *others: Value) -> Value:
+    """A value of the type to use, none of `others` where that can be helped: mostly recent, unused
+    ones first; sometimes a constant."""
     below = body.source.below
     pool = body.pools.get(type_)
     how = below(8)
@@ -53,12 +54,12 @@ def operand(body: Body, type_: Element, other: Value | None = None) -> Value:
     if how < 3:
         used = body.used
         for value in reversed(pool[-6:]):
-            if not used[value.id] and value is not other:
+            if not used[value.id] and value not in others:
                 return value
     reach = len(pool) if how == 6 else min(len(pool), 5)
     value = pool[-1 - below(reach)]
-    if value is other:
-        value = pool[0] if pool[0] is not other else leaf(body, type_)
+    if value in others:
+        value = pool[0] if pool[0] not in others else leaf(body, type_)
     return value
 
 
@@ -109,14 +110,8 @@ def operation(body: Body) -> None:
         entries = typings[_element(first)]
         made = entries[source.below(len(entries))]
     operands: list[Value] = []
-    other = first
     for k, type_ in enumerate(made.instance.operands):
-        if k == made.anchor:
-            operands.append(first)
-        else:
-            operands.append(operand(body, type_, other))
-            if operands[k].type == first.type:
-                other = operands[k]
+        operands.append(first if k == made.anchor else operand(body, type_, first, *operands))
     attribute = source.below(made.attributes) if made.attributes else None
     body.enter(body.apply(made, operands, attribute))
 
@@ -150,8 +145,22 @@ def comparison(body: Body) -> Value:
         left = pool[-1] if pool else literal(body, body.tables.scalars.pick(body.source))
     scalar = left.type
     assert isinstance(scalar, Scalar)
-    right = literal(body, scalar) if below(3) else operand(body, scalar, left)
+    right = threshold(body, left) if below(3) else operand(body, scalar, left)
     return body.apply(comparisons[scalar].pick(body.source), [left, right])
+
+
+def threshold(body: Body, value: Value) -> Value:
+    """A constant that a value may lie on either side of, as far as its range tells."""
+    scalar = value.type
+    assert isinstance(scalar, Scalar)
+    known = body.ranges[value.id]
+    if scalar.kind == "float":
+        made = literal(body, scalar)
+        return made if body.ranges[made.id][1] <= known[1] else body.constant(scalar, 0.25)
+    low, high = known
+    if high - low > 64:
+        return literal(body, scalar)
+    return body.constant(scalar, low + 1 + body.source.below(max(1, high - low)))
 
 
 def latest(body: Body, type_: Element) -> Value:

@@ -16,14 +16,13 @@ def _binary(
     range: str,
     weight: int = 4,
     commutes: bool = False,
-    lane: tuple[str, ...] = (),
 ) -> Op:
     return Op(
         name=name,
         signature="I I -> I",
         doc=doc,
         group=group,
-        spell={"warp": warp, "jax": jax, "jax_lane": lane},
+        spell={"warp": warp, "jax": jax},
         requires=("", requires),
         range=range,
         weight=weight,
@@ -40,7 +39,6 @@ INTEGER: tuple[Op, ...] = (
         ("lax.div(a, b)",),
         requires="nonzero_integer",
         range="div_trunc",
-        lane=("lax.div(a, b)",),
     ),
     _binary(
         "rem",
@@ -50,7 +48,6 @@ INTEGER: tuple[Op, ...] = (
         ("lax.rem(a, b)", "jnp.fmod(a, b)"),
         requires="nonzero_integer",
         range="rem",
-        lane=("lax.rem(a, b)",),
     ),
     _binary(
         "div_floor",

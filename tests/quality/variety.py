@@ -89,7 +89,7 @@ class Sample:
 def entropy(counts: Counter[str] | Counter[tuple[str, str]]) -> float:
     """Shannon entropy of the distribution, in bits."""
     total = sum(counts.values())
-    return -sum(n / total * math.log2(n / total) for n in sorted(counts.values()))
+    return sum(n / total * math.log2(total / n) for n in sorted(counts.values()))
 
 
 def collect(job: tuple[str, int, int]) -> Sample:
