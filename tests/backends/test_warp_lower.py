@@ -18,7 +18,7 @@ from backends.warp.capture import LEVELS, capture
 from backends.warp.lower import lower, render
 from grammar.build import Builder, ProgramBuilder
 from grammar.passes.kernels import to_kernels
-from grammar.program import Program, Value
+from grammar.program import Program, Value, walk
 from grammar.types import BF16, BOOL, F16, F32, F64, I32, I64, Array, Matrix, Vector
 from tests.backends.plain_python import Int32, run_plain
 from tests.grammar.evaluate import Buffer, evaluate
@@ -391,9 +391,11 @@ def test_rendered_describes_the_source() -> None:
     assert render(PROGRAMS["constants"], PLAIN).wide
 
 
-def test_whole_array_ops_are_refused() -> None:
-    with pytest.raises(ValueError, match="mul in a program over buffers"):
-        lower(EXAMPLES["heat"], PLAIN)
+def test_whole_array_ops_become_kernels() -> None:
+    assert any(statement.op == "mul" for statement in walk(EXAMPLES["heat"].entry.body))
+    rendered = render(EXAMPLES["heat"], PLAIN)
+    assert "wp.launch" in rendered.python
+    assert len(rendered.units) > len(EXAMPLES["heat"].units)
 
 
 def test_files_run_by_themselves(tmp_path: Path) -> None:
