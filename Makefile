@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench campaign clean
+.PHONY: help demo test lint docs bench campaign clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile
@@ -21,6 +21,9 @@ lint: $(VENV)/.dev ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+docs: $(VENV)/.dev ## refresh the tables, outputs and picture in docs/ and the README
+	$(BIN)/python -m docs.generate
 
 bench: $(VENV)/.dev ## paired timings against the plain loops
 	$(BIN)/python -m tests.bench

@@ -38,9 +38,11 @@ class Grammar:
     - `exits`: break, continue and return out of branches, in percent of branches that could.
     - `depth`: how deep control flow nests. `trips`: most rounds of a loop.
     - `dynamic`: percent of loops whose bounds are values, not constants.
-    - `arrays`, `scalars`, `outputs`: fewest and most parameters of each sort.
+    - `arrays`, `scalars`, `outputs`: fewest and most parameters of each sort; a body that stores in
+      between may get one output more.
     - `ranks`: weight of grids with one to three axes; `extents`: sizes an axis may have.
-    - `functions`, `kernels`: fewest and most per program.
+    - `functions`: fewest and most; they are drawn when first called. `kernels`: fewest and most of
+      a program.
     - `accesses`: weight of each way to read an array: own, shifted, reversed, gathered, free.
     - `layers`: weight of each array-level construct of shapes "arrays" and "program".
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console, Group, RenderableType
 from rich.rule import Rule
@@ -12,39 +12,59 @@ from rich.table import Table
 from rich.text import Text
 
 from backends.base import REASONS, Artifact, Level
+from irgen.cli.excerpt import excerpt
+from irgen.cli.theme import THEME
 from irgen.record import Record
 
-NARROW = 110
-"""Terminals with fewer columns get the IR below the Python."""
+_NARROW = 110
+_IR_COLUMNS = 48
+"""The IR goes below the Python on narrower terminals, and where it would have fewer columns."""
 
-_THEME = "ansi_dark"
+_GAP = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """One titled text and the syntax it is highlighted in; an empty syntax is prose."""
+    """One titled text and the syntax it is highlighted in; an empty syntax is prose.
+
+    `above` lines of the text were left out before the first.
+    """
 
     title: str
     text: str
     syntax: str
+    above: int = 0
 
 
-def side_by_side(record: Record, levels: Sequence[Level], console: Console | None = None) -> None:
-    """Print the Python on the left and the artifacts of the levels on the right."""
+def side_by_side(
+    record: Record, levels: Sequence[Level], whole: str, console: Console | None = None
+) -> None:
+    """Print the Python on the left and the statements at the levels on the right.
+
+    `whole` is the command that prints every line.
+    """
     console = console or Console()
     console.print(Rule(_heading(record)))
-    python, ir = list(_sources(record)), list(_artifacts(record, levels, complete=False))
-    if console.width < NARROW or not ir:
+    python = list(_sources(record))
+    ir = [
+        _statements(artifact, level.syntax)
+        for artifact, level in _artifacts(record, levels, complete=False)
+    ]
+    left = max((len(line) for block in python for line in block.text.splitlines()), default=0)
+    right = console.width - left - _GAP
+    if not ir or console.width < _NARROW or right < _IR_COLUMNS:
         console.print(_stack([*python, *ir]))
     else:
-        table = Table.grid(expand=True, padding=(0, 2, 0, 0))
-        table.add_column(ratio=1)
-        table.add_column(ratio=1)
+        table = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
+        table.add_column(width=left)
+        table.add_column(width=right)
         table.add_row(_stack(python), _stack(ir))
         console.print(table)
-    others = _others(record, levels)
-    if others:
-        console.print(Text(others, style="dim"))
+    notes = _others(record, levels)
+    if any(block.above for block in ir):
+        notes.append(f"every line: {whole}")
+    if notes:
+        console.print(Text("; ".join(notes), style="dim"))
 
 
 def stacked(record: Record, levels: Sequence[Level], console: Console | None = None) -> None:
@@ -55,7 +75,7 @@ def stacked(record: Record, levels: Sequence[Level], console: Console | None = N
 
 
 def plain(record: Record, levels: Sequence[Level], *, complete: bool = False) -> str:
-    """Lines without colour or wrapping: what `stacked` prints if complete, else `side_by_side`."""
+    """Every line, without colour or wrapping; program text and whole modules only if complete."""
     blocks = _everything(record, levels, complete)
     parts = [f"# {_heading(record)}", *(f"# -- {b.title}\n{b.text.rstrip()}" for b in blocks)]
     return "\n".join(parts) + "\n\n"
@@ -69,7 +89,8 @@ def _everything(record: Record, levels: Sequence[Level], complete: bool) -> Iter
     if complete:
         yield _Block("program", record.program, "")
     yield from _sources(record)
-    yield from _artifacts(record, levels, complete)
+    for artifact, level in _artifacts(record, levels, complete):
+        yield _artifact(artifact, level.syntax)
 
 
 def _sources(record: Record) -> Iterator[_Block]:
@@ -77,12 +98,23 @@ def _sources(record: Record) -> Iterator[_Block]:
         yield _Block(f"python ({source.backend})", source.python, "python")
 
 
-def _artifacts(record: Record, levels: Sequence[Level], complete: bool) -> Iterator[_Block]:
-    """Blocks in the order of the levels; whole modules repeat their units, so only if complete."""
+def _artifacts(
+    record: Record, levels: Sequence[Level], complete: bool
+) -> Iterator[tuple[Artifact, Level]]:
+    """In the order of the levels; whole modules repeat their units, so they come if complete."""
     for level in levels:
         for artifact in record.artifacts:
             if artifact.level == level.name and (complete or artifact.direction != "module"):
-                yield _artifact(artifact, level.syntax)
+                yield artifact, level
+
+
+def _statements(artifact: Artifact, syntax: str) -> _Block:
+    """The block of an artifact without declarations."""
+    block = _artifact(artifact, syntax)
+    if artifact.text is None:
+        return block
+    found = excerpt(artifact.text, artifact.level, artifact.direction)
+    return replace(block, text=found.text, above=found.above)
 
 
 def _artifact(artifact: Artifact, syntax: str) -> _Block:
@@ -94,17 +126,20 @@ def _artifact(artifact: Artifact, syntax: str) -> _Block:
     return _Block(title, f"{artifact.status}: {why}{detail}", "")
 
 
-def _others(record: Record, levels: Sequence[Level]) -> str:
-    """One line on what was captured and is not printed."""
+def _others(record: Record, levels: Sequence[Level]) -> list[str]:
+    """A note on what was captured and is not printed, if anything."""
     printed = {level.name for level in levels}
     names = dict.fromkeys(a.level for a in record.artifacts if a.level not in printed)
-    return f"also captured: {', '.join(names)} (--level prints one)" if names else ""
+    return [f"also captured: {', '.join(names)} (--level prints one)"] if names else []
 
 
 def _stack(blocks: Sequence[_Block]) -> Group:
     parts: list[RenderableType] = []
     for block in blocks:
         parts.append(Text(block.title, style="bold cyan"))
+        if block.above:
+            lines = "line" if block.above == 1 else "lines"
+            parts.append(Text(f"{block.above} {lines} above", style="dim"))
         parts.append(_body(block))
     return Group(*parts)
 
@@ -112,5 +147,4 @@ def _stack(blocks: Sequence[_Block]) -> Group:
 def _body(block: _Block) -> RenderableType:
     if not block.syntax:
         return Text(block.text)
-    text = block.text.rstrip()
-    return Syntax(text, block.syntax, theme=_THEME, word_wrap=True, background_color="default")
+    return Syntax(block.text.rstrip(), block.syntax, theme=THEME, word_wrap=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +19,14 @@ if TYPE_CHECKING:
     from backends.base import Level
     from irgen.record import Record
 
-SOURCE_LEVEL = "python"
+DEFAULT_GRAMMAR = "compound"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The options of a command as they were given."""
+    """The options of a command as they were given; no grammar means the default one."""
 
-    grammar: str
+    grammar: str | None
     backend: str
     count: int
     seed: int
@@ -38,7 +40,7 @@ class Request:
 
 def sample(request: Request) -> None:
     """Write `count` programs: side by side on a terminal, as text or as JSONL rows elsewhere."""
-    job = _check(request, view="wide")
+    job = _check(request, start="--start", view="wide")
     if not job.text:
         _write(request, job.records, job.row)
         return
@@ -48,14 +50,14 @@ def sample(request: Request) -> None:
     if request.output is None and sys.stdout.isatty():
         for record in job.records:
             with writing():
-                side_by_side(record, shown)
+                side_by_side(record, shown, _show_command(request, record))
     else:
         _write(request, job.records, lambda record: plain(record, shown).encode())
 
 
 def show(request: Request) -> None:
     """Write one program at every level, or at the levels asked for."""
-    job = _check(request, view="record")
+    job = _check(request, start="index", view="record")
     if not job.text:
         _write(request, job.records, job.row)
         return
@@ -79,27 +81,41 @@ class _Job:
     row: Callable[[Record], bytes]
 
 
-def _check(request: Request, view: str) -> _Job:
-    """Everything that can be wrong with a request is found here, before anything is written."""
+def _show_command(request: Request, record: Record) -> str:
+    """The command that prints every line of a record."""
+    grammar = record.grammar if request.balanced else request.grammar
+    options = (
+        ("--grammar", grammar, DEFAULT_GRAMMAR),
+        ("--backend", request.backend, "warp"),
+        ("--seed", str(request.seed), "0"),
+    )
+    given = [(name, value) for name, value, default in options if value not in (None, default)]
+    return shlex.join(["irgen", "show", str(record.index), *chain.from_iterable(given)])
+
+
+def _check(request: Request, start: str, view: str) -> _Job:
+    """Everything that can be wrong with a request is found here, before anything is written.
+
+    `start` is what the command calls the first index, `view` its view unless one was given.
+    """
     if request.count < 0:
         raise UserError(f"--count {request.count} is negative")
-    for name, value in (("seed", request.seed), ("index", request.start)):
+    for name, value in (("--seed", request.seed), (start, request.start)):
         if not 0 <= value < INDEX_LIMIT:
             raise UserError(f"{name} {value} is out of range: give 0 to {INDEX_LIMIT - 1}")
     if request.start + request.count > INDEX_LIMIT:
         raise UserError(f"--count {request.count} from index {request.start} passes {INDEX_LIMIT}")
+    if request.balanced and request.grammar is not None:
+        raise UserError(f"--balanced takes all presets in turn: leave out --grammar")
     text = _is_text(request)
     row = _row(request.view or view)
 
     from irgen.catalog import find_backend, find_grammar, find_levels
     from irgen.service import stream
 
-    grammar = find_grammar(request.grammar)
+    grammar = find_grammar(request.grammar or DEFAULT_GRAMMAR)
     backend = find_backend(request.backend)
-    names = [name for name in request.levels if name != SOURCE_LEVEL]
-    wanted = find_levels(backend, names or None)
-    if request.levels and not names:
-        wanted = frozenset[str]()
+    wanted = find_levels(backend, request.levels or None)
     records = stream(
         grammar,
         request.backend,
