@@ -109,13 +109,12 @@ def branch(body: Body) -> None:
     leaving = exits > 0 and _may_leave(body) and source.below(100) >= 100 - exits
     types: list[Element] = []
     saved = _open(body)
-    stored = len(body.statements)
     statements(body, 0 if leaving else 1, 1 if leaving else 3)
     if leaving:
         end = _leave(body)
         types = [] if source.below(3) else [body.tables.elements.pick(source)]
     else:
-        only_stores = any(s.op == "store" for s in body.statements[stored:]) and source.below(2)
+        only_stores = any(s.op == "store" for s in body.statements) and source.below(2)
         types = [] if only_stores else _result_types(body)
         end = Terminator("yield", tuple([gathered(body, type_) for type_ in types]))
         _use(body, end.values)
@@ -144,7 +143,7 @@ def branch(body: Body) -> None:
 
 def _different(body: Body, type_: Element, other: Value | None) -> Value:
     value = gathered(body, type_)
-    if value is other:
+    if other is not None and value is other:
         value = operand(body, type_, other)
     return value
 

@@ -1,4 +1,4 @@
-"""Both backends compute the same from the same program: values, and no overflow on inputs in range."""
+"""Both backends compute the same from the same program, and nothing overflows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from grammar.presets import GRAMMARS
+from grammar.program import Program, statements
+from grammar.types import scalar_of
 from irgen.service import draw
 from tests.backends.execute import both
 
 # Compilers differ in the last places, and a program may amplify that; a wrong lowering is far off.
-_TOLERANCE = {"float16": 3e-2, "bfloat16": 2e-1, "float32": 2e-3, "float64": 1e-6}
+_TOLERANCE = {"f64": 1e-6, "f32": 2e-3, "f16": 3e-2, "bf16": 2e-1}
 _LANES = 0.9
 
 
@@ -30,12 +32,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     wp.config.kernel_cache_dir, wp.config.log_level = before, level
 
 
-def agreement(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
+def tolerance_of(program: Program) -> float:
+    """That of the least precise type anywhere in a program."""
+    found = {scalar_of(v.type).name for s in statements(program) for v in s.results}
+    return max([_TOLERANCE.get(name, 0.0) for name in found], default=0.0)
+
+
+def agreement(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any], tolerance: float) -> float:
     """The share of elements that agree; integers exactly."""
     assert a.shape == b.shape
     assert a.dtype == b.dtype
-    tolerance = _TOLERANCE.get(str(a.dtype))
-    if tolerance is None:
+    if a.dtype.kind in "iub":
         return float(np.mean(a == b))
     left, right = a.astype(np.float64), b.astype(np.float64)
     assert np.isfinite(left).all()
@@ -48,7 +55,8 @@ def check(name: str, index: int, folder: Path) -> None:
     warp, jax = both(drawn.program, drawn.style, index, folder)
     assert len(warp) == len(jax)
     for left, right in zip(warp, jax, strict=True):
-        assert agreement(left, right) >= _LANES, f"{name} {index}\n{drawn.program}"
+        share = agreement(left, right, tolerance_of(drawn.program))
+        assert share >= _LANES, f"{name} {index}\n{drawn.program}"
 
 
 @pytest.mark.usefixtures("cache")
@@ -68,6 +76,6 @@ def test_backends_agree_on_many(name: str, tmp_path: Path) -> None:
 
 def test_a_wrong_lowering_is_seen() -> None:
     right = np.linspace(-1, 1, 16, dtype=np.float32)
-    assert agreement(right, right) == 1
-    assert agreement(right, right[::-1].copy()) < _LANES
-    assert agreement(np.arange(16), np.arange(16) + 1) == 0
+    assert agreement(right, right, 1e-6) == 1
+    assert agreement(right, right[::-1].copy(), 2e-3) < _LANES
+    assert agreement(np.arange(16), np.arange(16) + 1, 1e-6) == 0

@@ -83,7 +83,7 @@ def test_a_grammar_is_found_by_name_or_by_path(tmp_path: Path) -> None:
         ("[ranks]\n5 = 1\n", 1, ("ranks", "'5'")),
         ("[types]\nf32 = 0\n", None, ("no type",)),
         ("[groups]\narithmetic = 1\n[control]\nfor = 1\n", None, ("no statement kind",)),
-        ("depth = 0\n", None, ("no op",)),
+        ("[groups]\narithmetic = 0\n", None, ("no op",)),
     ],
 )
 def test_a_broken_file_is_refused_by_file_line_and_key(
