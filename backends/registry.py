@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Backend:
     """One kernel language: `package` holds its renderer, its capture and its extraction.
 
-    `distribution` is the package to install for it, `extra` the extra of irgen that does.
+    `distribution` is the package to install for it, `extra` the extra of irgen that does. `devices`
+    is Python code that prints a line per device: name, tab, kind.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Backend:
     distribution: str
     extra: str
     doc: str
+    devices: str
 
     def _function(self, module: str, name: str) -> Callable[..., Any]:
         return getattr(import_module(f"{self.package}.{module}"), name)
@@ -48,8 +50,39 @@ class Backend:
         return self._function("capture", "capture")(sources, levels)
 
 
+_WARP_DEVICES = """
+import warp
+warp.config.log_level = warp.LOG_ERROR
+warp.init()
+for device in warp.get_devices():
+    print(device.alias, device.name, sep="\\t")
+"""
+
+_JAX_DEVICES = """
+import jax
+for device in jax.devices():
+    print(f"{device.platform}:{device.id}", device.device_kind, sep="\\t")
+"""
+
 BACKENDS: dict[str, Backend] = {
-    "warp": Backend("warp", "backends.warp", "warp-lang", "warp", "NVIDIA Warp: C++ and CUDA"),
-    "jax": Backend("jax", "backends.jax", "jax", "jax", "JAX: jaxpr, StableHLO and HLO"),
+    backend.name: backend
+    for backend in (
+        Backend(
+            name="warp",
+            package="backends.warp",
+            distribution="warp-lang",
+            extra="warp",
+            doc="NVIDIA Warp: C++ and CUDA",
+            devices=_WARP_DEVICES,
+        ),
+        Backend(
+            name="jax",
+            package="backends.jax",
+            distribution="jax",
+            extra="jax",
+            doc="JAX: jaxpr, StableHLO and HLO",
+            devices=_JAX_DEVICES,
+        ),
+    )
 }
 """Backends by name."""

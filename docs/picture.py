@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from backends.base import Rendered
+from backends.base import Direction, Rendered
 from backends.registry import BACKENDS
 from grammar.presets import GRAMMARS
 from grammar.program import statements
+from irgen.cli.excerpt import excerpt
 from irgen.service import draw
 
 PICTURE = Path(__file__).parent / "images" / "sample.svg"
@@ -65,10 +66,8 @@ def picture() -> str:
             *_block("python (jax), the same program", rendered["jax"].python, "python"),
         ),
         Group(
-            *_block("cpp forward, its body", _after(texts["forward"], "// forward"), "cpp"),
-            *_block(
-                "cpp backward, its reverse part", _after(texts["backward"], "// reverse"), "cpp"
-            ),
+            *_block("cpp forward, its body", _body(texts["forward"], "forward"), "cpp"),
+            *_block("cpp backward, its reverse part", _body(texts["backward"], "backward"), "cpp"),
         ),
     )
     console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="truecolor")
@@ -98,8 +97,8 @@ def _block(title: str, text: str, syntax: str) -> tuple[Text, Syntax]:
     return Text(title, style="bold blue"), body
 
 
-def _after(text: str, mark: str) -> str:
-    """The lines after a mark, without the source lines that Warp quotes, one indent less."""
-    lines = text[text.index(mark) :].splitlines()[1:]
+def _body(text: str, direction: Direction) -> str:
+    """The statements of a C++ text, without the source lines that Warp quotes."""
+    lines = excerpt(text, "cpp", direction).text.splitlines()
     kept = [line for line in lines if not line.lstrip().startswith("// ")]
-    return "\n".join(line[4:] for line in kept if line.strip() not in ("", "return;"))
+    return "\n".join(line for line in kept if line.strip() not in ("", "return;"))

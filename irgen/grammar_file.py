@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -53,25 +52,27 @@ def read_grammar(path: Path) -> Grammar:
 def grammar_from(data: Mapping[str, Any], path: Path, text: str = "") -> Grammar:
     """A grammar from parsed TOML; `path` and `text` are for messages."""
 
-    def refuse(key: str, why: str) -> UserError:
-        return UserError(f"{path}:{_line_of(text, key)}: {key}: {why}")
+    def refuse(why: str, *keys: str) -> UserError:
+        return UserError(f"{path}:{_line_of(text, keys)}: {'.'.join(keys)}: {why}")
 
     values = dict(data)
     start: dict[str, Any] = {"name": path.stem}
     base = values.pop("base", None)
     if base is not None:
         if base not in GRAMMARS:
-            raise refuse("base", f"unknown grammar {base!r}: {nearest(str(base), GRAMMARS)}")
+            raise refuse(f"unknown grammar {base!r}: {nearest(str(base), GRAMMARS)}", "base")
         start |= {f.name: getattr(GRAMMARS[base], f.name) for f in fields(Grammar)}
         start["name"] = path.stem
     known = [f.name for f in fields(Grammar)]
     for key, value in values.items():
         if key not in known:
-            raise refuse(key, f"unknown key: {nearest(key, ('base', *known))}")
+            raise refuse(f"unknown key: {nearest(key, ('base', *known))}", key)
         try:
             start[key] = _checked(key, value)
+        except _EntryError as error:
+            raise refuse(str(error), key, error.entry) from None
         except ValueError as error:
-            raise refuse(key, str(error)) from None
+            raise refuse(str(error), key) from None
     grammar = Grammar(**start)
     try:
         tables(grammar)
@@ -80,8 +81,16 @@ def grammar_from(data: Mapping[str, Any], path: Path, text: str = "") -> Grammar
     return grammar
 
 
+class _EntryError(ValueError):
+    """What is wrong with one entry of a table."""
+
+    def __init__(self, entry: str, why: str) -> None:
+        super().__init__(why)
+        self.entry = entry
+
+
 def _checked(key: str, value: Any) -> Any:
-    """A field's value as `Grammar` holds it; ValueError says what is wrong."""
+    """A field's value as `Grammar` holds it; ValueError, or _EntryError, says what is wrong."""
     if key in ("name", "doc"):
         if not isinstance(value, str):
             raise ValueError("must be text")
@@ -118,8 +127,11 @@ def _weights(key: str, value: Any) -> dict[str, int]:
     out: dict[str, int] = {}
     for name, weight in cast("dict[str, Any]", value).items():
         if name not in _KEYS[key]:
-            raise ValueError(f"unknown entry {name!r}: {nearest(name, _KEYS[key])}")
-        out[name] = _whole(weight, 0, 1000)
+            raise _EntryError(name, f"unknown entry: {nearest(name, _KEYS[key])}")
+        try:
+            out[name] = _whole(weight, 0, 1000)
+        except ValueError as error:
+            raise _EntryError(name, str(error)) from None
     return out
 
 
@@ -129,10 +141,26 @@ def _whole(value: Any, low: int, high: int) -> int:
     return value
 
 
-def _line_of(text: str, key: str) -> int:
-    """The line a top-level key or table stands on; 1 where it cannot be found."""
-    pattern = re.compile(rf"\s*(?:\[\s*)?[\"']?{re.escape(key)}[\"']?\s*(?:[=.\]]|$)")
-    for number, line in enumerate(text.splitlines(), 1):
-        if pattern.match(line):
-            return number
+def _line_of(text: str, keys: tuple[str, ...]) -> int:
+    """The line on which the key, or the entry of its table, is set; 1 where it is not in the text.
+
+    TOML that ends with a statement is TOML: the first such beginning that has the key ends with
+    the statement that sets it.
+    """
+    lines = text.split("\n")
+    start = 0
+    for end in range(1, len(lines) + 1):
+        try:
+            data: Any = tomllib.loads("\n".join(lines[:end]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the midst of a value of several lines
+        if _has(data, keys):
+            return start + 1
+        start = end
     return 1
+
+
+def _has(data: Any, keys: tuple[str, ...]) -> bool:
+    if not keys:
+        return True
+    return isinstance(data, dict) and keys[0] in data and _has(data[keys[0]], keys[1:])

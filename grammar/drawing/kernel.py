@@ -21,7 +21,7 @@ from grammar.drawing.tables import Tables
 from grammar.passes.dce import eliminate_dead_code
 from grammar.program import Program, Region, Terminator, Unit, Value
 from grammar.source import Source
-from grammar.types import BOOL, Array, Element
+from grammar.types import BOOL, Array, Element, scalar_of
 
 
 def single_kernel(source: Source, found: Tables) -> Program:
@@ -114,8 +114,12 @@ def _final_stores(body: Body, memory: Memory) -> None:
 
 
 def _result_type(body: Body) -> Element:
-    """The type of what a body amounts to: that of its latest value that can be stored."""
-    for value in (anchor(body), *reversed(body.anchors)):
-        if not isinstance(value.type, Array) and value.type != BOOL:
-            return value.type
-    return body.tables.elements.pick(body.source)
+    """The type of what a body amounts to: that of its latest value that can be stored, or of the
+    latest float, which has an adjoint."""
+    types = [value.type for value in (anchor(body), *reversed(body.anchors))]
+    stored = [type_ for type_ in types if not isinstance(type_, Array) and type_ != BOOL]
+    if not stored:
+        return body.tables.elements.pick(body.source)
+    if scalar_of(stored[0]).kind != "float" and body.source.below(4):
+        return next((type_ for type_ in stored if scalar_of(type_).kind == "float"), stored[0])
+    return stored[0]

@@ -11,9 +11,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from backends.base import BackendError
+from backends.registry import BACKENDS
 from irgen.cli.output import ReaderGone, discard_output, flush_output
 from irgen.errors import UserError
 
+DEFAULT_GRAMMAR = "compound"
 USAGE_ERROR = 2
 INTERRUPTED = 130
 
@@ -27,13 +29,21 @@ app = typer.Typer(
 )
 
 GrammarOption = Annotated[
-    str, typer.Option("--grammar", "-g", help="A name from `irgen grammars`, or a TOML file.")
+    str | None,
+    typer.Option(
+        "--grammar",
+        "-g",
+        help="A name from `irgen grammars`, or a TOML file.",
+        show_default=DEFAULT_GRAMMAR,
+    ),
 ]
-BackendOption = Annotated[str, typer.Option("--backend", "-b", help="warp or jax.")]
+BackendOption = Annotated[str, typer.Option("--backend", "-b", help=" or ".join(BACKENDS) + ".")]
 SeedOption = Annotated[int, typer.Option("--seed", "-s", help="0 to 2**63 - 1.")]
 LevelOption = Annotated[
     list[str] | None,
-    typer.Option("--level", "-l", help="Only this level; may be repeated. python: no capture."),
+    typer.Option(
+        "--level", "-l", help="Only these levels: cpp,cuda or repeated. python: no capture."
+    ),
 ]
 FormatOption = Annotated[
     str | None,
@@ -41,16 +51,37 @@ FormatOption = Annotated[
 ]
 
 
+def _print_version(given: bool) -> None:
+    if given:
+        from irgen.cli.listings import version
+
+        version()
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_print_version,
+            help="Show the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Options before the name of a command."""
+
+
 @app.command()
 def sample(
-    grammar: GrammarOption = "compound",
+    grammar: GrammarOption = None,
     backend: BackendOption = "warp",
     count: Annotated[int, typer.Option("--count", "-n", help="How many programs.")] = 1,
     seed: SeedOption = 0,
     start: Annotated[int, typer.Option(help="Index of the first program.")] = 0,
-    balanced: Annotated[
-        bool, typer.Option("--balanced", help="Spread the programs evenly over kinds and sizes.")
-    ] = False,
+    balanced: Annotated[bool, typer.Option("--balanced", help="All presets in turn.")] = False,
     format: FormatOption = None,
     view: Annotated[
         str | None, typer.Option(help="Fields of a JSONL row: wide (default), seed or record.")
@@ -60,12 +91,14 @@ def sample(
         Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
     ] = None,
 ) -> None:
-    """Draw programs, render them and capture their IR, forward and backward."""
+    """Draw programs and capture their IR, forward and backward."""
     from irgen.cli.sample import Request, sample
 
+    if balanced and grammar is not None:
+        raise UserError("--balanced takes all presets in turn: leave out one of it and --grammar")
     sample(
         Request(
-            grammar=grammar,
+            grammar=DEFAULT_GRAMMAR if grammar is None else grammar,
             backend=backend,
             count=count,
             seed=seed,
@@ -73,7 +106,7 @@ def sample(
             balanced=balanced,
             format=format,
             view=view,
-            levels=tuple(level or ()),
+            levels=_split(level),
             output=output,
         )
     )
@@ -82,18 +115,18 @@ def sample(
 @app.command()
 def show(
     index: Annotated[int, typer.Argument(help="Index of the program.")] = 0,
-    grammar: GrammarOption = "compound",
+    grammar: GrammarOption = None,
     backend: BackendOption = "warp",
     seed: SeedOption = 0,
     format: FormatOption = None,
     level: LevelOption = None,
 ) -> None:
-    """Print one program at every level, from its own text down to the IR."""
+    """Print one program at every level, every line of it."""
     from irgen.cli.sample import Request, show
 
     show(
         Request(
-            grammar=grammar,
+            grammar=DEFAULT_GRAMMAR if grammar is None else grammar,
             backend=backend,
             count=1,
             seed=seed,
@@ -101,7 +134,7 @@ def show(
             balanced=False,
             format=format,
             view=None,
-            levels=tuple(level or ()),
+            levels=_split(level),
             output=None,
         )
     )
@@ -127,10 +160,15 @@ def ops(
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed, what can be captured here, and what to install for the rest."""
+    """Say what is installed and what can be captured here."""
     from irgen.cli.doctor import doctor
 
     doctor()
+
+
+def _split(words: list[str] | None) -> tuple[str, ...]:
+    """The words of an option that may be repeated, and may hold several between commas."""
+    return tuple(part.strip() for word in words or () for part in word.split(","))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -17,7 +17,7 @@ from irgen.cli.theme import THEME
 from irgen.record import Record
 
 _NARROW = 110
-_IR_COLUMNS = 48
+_IR_COLUMNS = 40
 """The IR goes below the Python on narrower terminals, and where it would have fewer columns."""
 
 _GAP = 2
@@ -63,8 +63,8 @@ def side_by_side(
     notes = _others(record, levels)
     if any(block.above for block in ir):
         notes.append(f"every line: {whole}")
-    if notes:
-        console.print(Text("; ".join(notes), style="dim"))
+    for note in notes:
+        console.print(Text(note, style="dim"))
 
 
 def stacked(record: Record, levels: Sequence[Level], console: Console | None = None) -> None:
@@ -136,6 +136,8 @@ def _others(record: Record, levels: Sequence[Level]) -> list[str]:
 def _stack(blocks: Sequence[_Block]) -> Group:
     parts: list[RenderableType] = []
     for block in blocks:
+        if parts:
+            parts.append(Text())
         parts.append(Text(block.title, style="bold cyan"))
         if block.above:
             lines = "line" if block.above == 1 else "lines"

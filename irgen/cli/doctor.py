@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import re
 import subprocess
@@ -11,27 +10,15 @@ import sys
 from collections.abc import Iterator
 
 from backends.base import BackendError
+from backends.registry import Backend
 from irgen.catalog import BACKENDS, check_backend, find_backend
 from irgen.cli.tables import print_table
 from irgen.errors import UserError
 
 Row = tuple[str, str, str, str]
 
-# Devices are looked up in a process of their own: a broken GPU driver may take the process down,
-# and the libraries look only once at what they may use.
-_DEVICES = {
-    "warp": (
-        "import warp; warp.config.log_level = warp.LOG_ERROR; warp.init()\n"
-        "for d in warp.get_devices(): print(d.alias, d.name, sep='\\t')"
-    ),
-    "jax": (
-        "import jax\n"
-        "for d in jax.devices(): print(f'{d.platform}:{d.id}', d.device_kind, sep='\\t')"
-    ),
-}
 _DEVICE_SECONDS = 60
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^]]*\])?\s*([^;]*)(?:;.*extra == ['\"](\w+)['\"])?")
-_SHOWN_EXTRAS = ("", "warp", "jax")
 
 
 def doctor() -> None:
@@ -50,11 +37,17 @@ def _packages() -> Iterator[Row]:
         yield "package", "irgen", "not installed", "run from a checkout: make demo"
         return
     yield "package", "irgen", importlib.metadata.version("irgen"), ""
+    shown = {"", *(backend.extra for backend in BACKENDS.values())}
     for line in required:
         matched = _REQUIREMENT.match(line)
         name, bounds, extra = matched.groups("") if matched else (line, "", "")
-        if extra in _SHOWN_EXTRAS:
-            yield _package(name, bounds.strip(), extra)
+        if extra in shown:
+            yield _package(name, _sorted(bounds), extra)
+
+
+def _sorted(bounds: str) -> str:
+    """Version bounds, the lower one first."""
+    return ",".join(sorted((b.strip() for b in bounds.split(",")), key=lambda b: b.startswith("<")))
 
 
 def _package(name: str, bounds: str, extra: str) -> Row:
@@ -78,29 +71,29 @@ def _backend(name: str) -> Iterator[Row]:
     yield "backend", name, "usable", version
     for level in backend.levels:
         yield "level", f"{name} {level.name}", ", ".join(level.directions), level.doc
-    if name in _DEVICES:
-        yield from _devices(name)
+    yield from _devices(backend)
 
 
-def _devices(backend: str) -> Iterator[Row]:
+def _devices(backend: Backend) -> Iterator[Row]:
+    # In a process of its own: a broken GPU driver may take the process down, and the libraries
+    # look only once at what they may use.
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _DEVICES[backend]],
+            [sys.executable, "-c", backend.devices],
             capture_output=True,
             text=True,
             timeout=_DEVICE_SECONDS,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             check=False,
         )
     except subprocess.TimeoutExpired:
-        yield "device", backend, "no answer", f"gave up after {_DEVICE_SECONDS} seconds"
+        yield "device", backend.name, "no answer", f"gave up after {_DEVICE_SECONDS} seconds"
         return
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        yield "device", backend, "failed", last
+        yield "device", backend.name, "failed", last
         return
     found = [line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line]
     for device, kind in found:
-        yield "device", f"{backend} {device}", "found", kind
+        yield "device", f"{backend.name} {device}", "found", kind
     if all(device.startswith("cpu") for device, _ in found):
-        yield "device", f"{backend} gpu", "none", "every level above is captured without one"
+        yield "device", f"{backend.name} gpu", "none", "every level above is captured without one"

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +18,12 @@ if TYPE_CHECKING:
     from backends.base import Level
     from irgen.record import Record
 
-DEFAULT_GRAMMAR = "compound"
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The options of a command as they were given; no grammar means the default one."""
+    """The options of a command."""
 
-    grammar: str | None
+    grammar: str
     backend: str
     count: int
     seed: int
@@ -84,13 +81,8 @@ class _Job:
 def _show_command(request: Request, record: Record) -> str:
     """The command that prints every line of a record."""
     grammar = record.grammar if request.balanced else request.grammar
-    options = (
-        ("--grammar", grammar, DEFAULT_GRAMMAR),
-        ("--backend", request.backend, "warp"),
-        ("--seed", str(request.seed), "0"),
-    )
-    given = [(name, value) for name, value, default in options if value not in (None, default)]
-    return shlex.join(["irgen", "show", str(record.index), *chain.from_iterable(given)])
+    options = ("-g", grammar, "-b", request.backend, "-s", str(record.seed))
+    return shlex.join(("irgen", "show", str(record.index), *options))
 
 
 def _check(request: Request, start: str, view: str) -> _Job:
@@ -105,15 +97,13 @@ def _check(request: Request, start: str, view: str) -> _Job:
             raise UserError(f"{name} {value} is out of range: give 0 to {INDEX_LIMIT - 1}")
     if request.start + request.count > INDEX_LIMIT:
         raise UserError(f"--count {request.count} from index {request.start} passes {INDEX_LIMIT}")
-    if request.balanced and request.grammar is not None:
-        raise UserError(f"--balanced takes all presets in turn: leave out --grammar")
     text = _is_text(request)
     row = _row(request.view or view)
 
     from irgen.catalog import find_backend, find_grammar, find_levels
     from irgen.service import stream
 
-    grammar = find_grammar(request.grammar or DEFAULT_GRAMMAR)
+    grammar = find_grammar(request.grammar)
     backend = find_backend(request.backend)
     wanted = find_levels(backend, request.levels or None)
     records = stream(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from irgen.cli.output import print_text, writing
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of as many cells as there are columns."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> None:
+    """Print rows of as many cells as there are columns; below them a note, on a terminal only."""
     if not sys.stdout.isatty():
         lines = ["\t".join(_one_line(cell) for cell in row) for row in (columns, *rows)]
         print_text("\n".join(lines) + "\n")
@@ -24,7 +24,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     with writing():
-        Console().print(table)
+        console = Console()
+        console.print(table)
+        if note:
+            console.print(Text(f"\n{note}", style="dim"))
 
 
 def _one_line(cell: str) -> str:

@@ -13,12 +13,20 @@ import subprocess
 import sys
 import termios
 import time
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from backends.registry import BACKENDS
+from grammar.generate import program_at
 from grammar.ops import OPS
+from grammar.ops.array import ARRAY_OPS
 from grammar.presets import GRAMMARS
+from grammar.program import size
+from grammar.structural import STRUCTURAL
+from irgen.cli.doctor import doctor
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = [sys.executable, str(ROOT / "tests/irgen/cli_stand_in.py")]
@@ -88,6 +96,9 @@ def test_no_programs_are_no_rows() -> None:
         (("--level", "python"), []),
         (("--level", "cuda"), ["cuda"]),
         (("--level", "python", "-l", "cpp"), ["cpp"]),
+        (("--level", "python,cpp"), ["cpp"]),
+        (("--level", "cpp, cuda"), ["cpp", "cuda"]),
+        (("-l", "python,cpp", "-l", "cuda"), ["cpp", "cuda"]),
     ],
 )
 def test_only_the_levels_asked_for_are_captured(
@@ -155,17 +166,46 @@ def test_sample_of_the_real_service(backend: str) -> None:
 
 
 def test_grammars_in_a_pipe_are_tab_separated() -> None:
-    assert [row["name"] for row in table_of(*IRGEN, "grammars")] == list(GRAMMARS)
+    rows = table_of(*IRGEN, "grammars")
+    assert [row["name"] for row in rows] == list(GRAMMARS)
     assert "compound" in on_terminal(80, *IRGEN, "grammars")
+    sizes = {row["name"]: int(row["median statements"]) for row in rows}
+    loops = sorted(size(program_at(GRAMMARS["loop"], 0, index)) for index in range(25))
+    assert sizes["loop"] == loops[12]
+    assert sizes["program"] > 2 * sizes["compound"]
 
 
-def test_ops_lists_the_table() -> None:
+def test_ops_lists_every_table() -> None:
     rows = table_of(*IRGEN, "ops")
-    assert [row["name"] for row in rows] == list(OPS)
+    assert [row["name"] for row in rows] == [*OPS, *ARRAY_OPS, *STRUCTURAL]
     assert all(row["signature"] and row["types"] and row["backends"] for row in rows)
-    (add,) = table_of(*IRGEN, "ops", "add")
-    assert add["derivative"] == "da = 1; db = 1"
+    groups = {row["name"]: row["group"] for row in rows}
+    assert (groups["add"], groups["softmax"], groups["while"]) == (
+        "arithmetic",
+        "array",
+        "structural",
+    )
+
+
+def test_ops_shows_single_ops_in_the_order_asked_for() -> None:
+    launch, take, add = table_of(*IRGEN, "ops", "launch", "segment_sum", "add")
+    assert launch["signature"] == STRUCTURAL["launch"].form
+    assert take["signature"] == "array, array {number of segments} -> array"
+    assert add["derivative"] == "da = g; db = g"
     assert add["backends"] == "warp, jax"
+
+
+def test_ops_explains_signatures_on_a_terminal_only() -> None:
+    note = on_terminal(100, *IRGEN, "ops", "add").partition("Signatures:")[2]
+    words = {word for op in OPS.values() for word in re.findall(r"[A-Z]\w*", op.signature)}
+    used = {re.sub(r"\d", "n", word) for word in words}
+    assert used >= {"E", "F", "Vn"}
+    assert [word for word in used if not re.search(rf"\b{word}\b", note)] == []
+    assert "Signatures:" not in output_of(*IRGEN, "ops", "add")
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    assert output_of(*IRGEN, "--version") == f"irgen {metadata.version('irgen')}\n"
 
 
 def test_doctor_reports_backends_levels_and_devices() -> None:
@@ -192,6 +232,38 @@ def test_doctor_says_what_to_install(tmp_path: Path) -> None:
     (jax,) = (row for row in rows if (row["what"], row["name"]) == ("backend", "jax"))
     assert jax["state"] == "not usable"
     assert "pip install 'irgen[jax]'" in jax["detail"]
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "state", "detail"),
+    [
+        ("print('npu:0', 'a device', sep='\\t')", "warp npu:0", "found", "a device"),
+        ("print('cpu', 'CPU', sep='\\t')", "warp gpu", "none", "captured without one"),
+        ("raise SystemExit('no driver')", "warp", "failed", "no driver"),
+        ("import os; os.abort()", "warp", "failed", "exit status -6"),
+    ],
+)
+def test_doctor_looks_for_devices_by_the_row_of_a_backend(
+    code: str,
+    name: str,
+    state: str,
+    detail: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = replace(BACKENDS["warp"], devices=code)
+    monkeypatch.delitem(BACKENDS, "jax")
+    monkeypatch.setitem(BACKENDS, "warp", row)
+    doctor()
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    found = {line[1]: line[2:] for line in lines if line[0] == "device"}
+    assert found[name][0] == state
+    assert detail in found[name][1]
+
+
+def test_doctor_writes_the_lower_bound_first() -> None:
+    rows = {row["name"]: row["detail"] for row in table_of(*IRGEN, "doctor")}
+    assert re.fullmatch(r"supported: >=[\d.]+,<[\d.]+", rows["libcst"])
 
 
 def test_help_imports_no_compiler_and_no_library_it_does_not_need() -> None:
