@@ -1,12 +1,13 @@
-"""Peak memory of a long stream: after 1,000 records and at its end, in one fresh process."""
+"""Peak memory of a long stream: after 1,000 programs and at its end, in one fresh process."""
 
 from __future__ import annotations
 
 import resource
 import sys
 
+from backends.registry import BACKENDS
 from grammar.presets import GRAMMARS
-from irgen.service import stream
+from irgen.service import BATCH, draw_batch, render_batch
 from tests.bench.measure import Ratio, table
 from tests.bench.report import Table
 
@@ -22,18 +23,22 @@ def peak() -> float:
 
 
 def memory(backend: str, records: int = 20000, grammar: str = "compound") -> Table:
-    """Draw, render and capture `records` records one after another, and keep none."""
+    """Draw, render and capture `records` programs batch by batch, and keep none."""
     if records <= EARLY:
-        raise ValueError(f"{records} records end before the first measurement, at {EARLY}")
+        raise ValueError(f"{records} programs end before the first measurement, at {EARLY}")
+    preset, language = GRAMMARS[grammar], BACKENDS[backend]
+    characters = [0]
     early = 0.0
-    texts = 0
-    found = stream(GRAMMARS[grammar], backend, count=records, levels=LEVELS[backend])
-    for number, record in enumerate(found, 1):
-        texts += len(record.artifacts)
-        if number == EARLY:
+    start = 0
+    while start < records:
+        stop = min(records, start + BATCH, EARLY if start < EARLY else records)
+        drawn = draw_batch([(preset, index) for index in range(start, stop)], 0)
+        captures = language.capture(render_batch(drawn, language), LEVELS[backend])
+        characters += [sum(len(a.text or "") for a in captured.artifacts) for captured in captures]
+        start = stop
+        if start == EARLY:
             early = peak()
     late = peak()
-    levels = ", ".join(sorted(LEVELS[backend]))
     ratio = Ratio(
         what=f"peak after {records:,}",
         against=f"peak after {EARLY:,}",
@@ -43,5 +48,8 @@ def memory(backend: str, records: int = 20000, grammar: str = "compound") -> Tab
         reference=early,
         unit="MiB",
     )
-    notes = (f"{grammar} records at {levels}; {texts:,} artifacts",)
+    characters.sort()
+    median, most = characters[len(characters) // 2], characters[-1]
+    levels = " and ".join(sorted(LEVELS[backend]))
+    notes = (f"{levels} of {grammar}: {median:,} characters in the median, {most:,} at most",)
     return table(f"Peak memory, {backend}", [ratio], notes)

@@ -253,6 +253,7 @@ GRAMMAR = Grammar(
     name="small_layers",
     shape="arrays",
     statements=(3, 10),
+    groups={},
     ops=FLOAT_OPS,
     extents=(2, 3, 4),
     ranks={"2": 3, "3": 1},

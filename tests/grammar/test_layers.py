@@ -139,6 +139,7 @@ def arguments(program: Program, seed: int) -> list[Any]:
 
 SMALL = Grammar(
     name="small",
+    groups={},
     ops={**FLOAT_OPS, "lt": 1, "gt": 1, "cast": 1},
     extents=(2, 4, 3),
     ranks={"1": 2, "2": 2},
