@@ -51,7 +51,6 @@ def shape_tuple(extents: Sequence[int]) -> s.Tuple:
     return s.Tuple(tuple(map(integer, extents)))
 
 
-@lru_cache(maxsize=4096)
 def number(scalar: Scalar, literal: bool | int | float) -> s.Expr:
     """The literal alone, which JAX takes as a weakly typed number."""
     if scalar.kind == "bool":
@@ -69,8 +68,10 @@ def number(scalar: Scalar, literal: bool | int | float) -> s.Expr:
     return s.Unary("-", size) if math.copysign(1.0, value) < 0 else size
 
 
+@lru_cache(maxsize=4096)
 def _digits(scalar: Scalar, value: float) -> str:
-    """The fewest digits that read back as the same number of this type."""
+    """The fewest digits that read back as the same number of this type. `value` has no sign: a
+    cache does not tell -0.0 from 0.0."""
     if scalar.dtype not in ("float32", "float16"):
         return repr(value)
     kind = np.dtype(scalar.dtype).type

@@ -99,6 +99,17 @@ def check_idioms_agree(program: Program, styles: tuple[Style, ...] = PLAIN) -> N
         assert all(map(agree, found, first)), source.python
 
 
+def test_a_cache_does_not_mix_up_the_signs_of_zero() -> None:
+    for literal in (0.0, -0.0, 0.0):
+        builder = ProgramBuilder()
+
+        def body(b: Builder, i: Value, out: Value, literal: float = literal) -> None:
+            b.store(out, i, b.const(F32, literal))
+
+        builder.kernel((4,), (Array(F32, (4,)),), body)
+        assert ("-0.0" in render(builder.finish(), Style()).python) == (str(literal) == "-0.0")
+
+
 def test_golden_files() -> None:
     expected = golden()
     assert sorted(GOLDEN.glob("*.py")) == sorted(expected)

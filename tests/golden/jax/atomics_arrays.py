@@ -19,4 +19,5 @@ def update_field(values, out, result, output, target):
     )
     positions = output.at[m].max(jnp.where(inside, -jnp.inf, a))
     samples = result.at[m].min(jnp.where(inside, jnp.inf, c))
-    return out.at[m].add(jnp.where(inside, 0.0, values)), samples, positions, weights
+    signal = out.at[m].add(jnp.where(inside, -0.0, values))
+    return signal, samples, positions, weights

@@ -18,7 +18,7 @@ def update_field(values, out, result, output, target):
 
         def when_set():
             d = jnp.float32(-jnp.inf)
-            return jnp.float32(0.0), jnp.float32(jnp.inf), d, jnp.int32(0)
+            return jnp.float32(-0.0), jnp.float32(jnp.inf), d, jnp.int32(0)
 
         def otherwise():
             is_large = a < 1.0

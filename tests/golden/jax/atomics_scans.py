@@ -22,6 +22,6 @@ def smooth_signal(profile, accum, shifted, dest, scaled):
     drift = jnp.where(flagged, profile, jnp.inf)
     coords = scaled.at[0].add(-jnp.sum(jnp.where(converged, 0, ticks), dtype=jnp.int32))
     grid = shifted.at[parity].min(jnp.where(converged, jnp.inf, drift))
-    levels = accum.at[parity].add(jnp.where(converged, 0.0, profile))
+    levels = accum.at[parity].add(jnp.where(converged, -0.0, profile))
     mesh = dest.at[parity].max(jnp.where(converged, -jnp.inf, d))
     return levels, grid, mesh, coords

@@ -17,7 +17,7 @@ def mix_channels(series, shifted, scaled, dest, normalized):
 
         def if_true():
             delta = jnp.float32(-jnp.inf)
-            return jnp.float32(0.0), jnp.float32(jnp.inf), delta, jnp.int32(0)
+            return jnp.float32(-0.0), jnp.float32(jnp.inf), delta, jnp.int32(0)
 
         def if_false():
             flagged = jnp.less(target_value, 1.0)
