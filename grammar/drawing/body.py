@@ -49,10 +49,12 @@ class Library:
 
 @dataclass(slots=True)
 class Loop:
-    """The loop being drawn: what its carried values are and the ranges they keep."""
+    """The loop being drawn: what its carried values are, the ranges they keep, and how often a
+    compiler that unrolls it copies its body."""
 
     carried: tuple[Value, ...]
     keeps: tuple[Range, ...]
+    copies: int = 1
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from grammar import guards, ranges
@@ -24,6 +25,9 @@ from grammar.program import Region, Statement, Terminator, Value
 from grammar.ranges import Range
 from grammar.source import Source
 from grammar.types import BOOL, I32, Array, Element, Scalar, scalar_of
+
+UNROLLED = 32
+"""Most copies of a body in nested constant loops, which compilers unroll into as much text."""
 
 
 def statements(body: Body, least: int, most: int) -> int:
@@ -230,23 +234,24 @@ def loop(body: Body) -> None:
     below = source.below
     grammar = body.tables.grammar
     zero = body.constant(I32, 0)
-    step = 1
+    step = copies = 1
     if below(100) >= 100 - grammar.dynamic:
         stop = _stop_value(body)
         bound = max(1, int(body.ranges[stop.id][1]))
         body.used[stop.id] = True
     else:
-        bound = 2 + below(max(1, grammar.trips - 1))
+        room = UNROLLED // math.prod([outer.copies for outer in body.loops])
+        bound = 2 + below(max(1, min(grammar.trips, room) - 1))
         stride = below(8)
         step = 2 if stride == 7 else 1
         stop = body.constant(I32, bound)
-        bound = -(-bound // step)
+        bound = copies = -(-bound // step)
     inits, keeps = _header(body)
     _use(body, inits)
     index = body.new(I32, (0, max(0, (bound - 1) * step)))
     body.used[index.id] = True
     carried = tuple([body.new(v.type, keep) for v, keep in zip(inits, keeps, strict=True)])
-    current = Loop(carried, tuple(keeps))
+    current = Loop(carried, tuple(keeps), copies)
     saved = _open(body)
     body.loops.append(current)
     for value in (index, *carried):

@@ -100,7 +100,6 @@ class Tables:
     elements: Choice[Element]
     ops: Choice[Mapping[Element, tuple[Entry, ...]]]
     by_anchor: dict[Element, Choice[Entry]]
-    by_result: dict[Element, Choice[Entry]]
     makers: dict[Element, tuple[Entry, ...]]
     comparisons: dict[Element, Choice[Entry]]
     kinds: Choice[str]
@@ -154,7 +153,6 @@ def tables(grammar: Grammar) -> Tables:
         and supported(op, instance)
     ]
     anchored: dict[Element, list[tuple[Entry, int]]] = {}
-    results: dict[Element, list[tuple[Entry, int]]] = {}
     for op, instance in entries:
         for position, operand in enumerate(instance.operands):
             if operand in instance.operands[:position] and op.commutes:
@@ -162,8 +160,6 @@ def tables(grammar: Grammar) -> Tables:
             made = _entry(op, instance, position)
             weight = _weight(grammar, op)
             anchored.setdefault(operand, []).append((made, weight))
-            if position == 0:
-                results.setdefault(instance.result, []).append((made, weight))
     return Tables(
         grammar=grammar,
         scalars=_required(
@@ -172,7 +168,6 @@ def tables(grammar: Grammar) -> Tables:
         elements=_required(choice(elements), "type"),
         ops=_required(choice(_ops(grammar, anchored)), "op"),
         by_anchor=_grouped(grammar, anchored),
-        by_result=_grouped(grammar, results),
         makers=_makers(),
         comparisons=_comparisons(),
         kinds=_required(choice(_kinds(grammar)), "statement kind"),
@@ -242,12 +237,13 @@ def _grouped(
 
 
 def _makers() -> dict[Element, tuple[Entry, ...]]:
-    """Per vector and matrix type, the ops that make it from scalars, fewest operands first."""
+    """Per vector and matrix type, the ops that make it from scalars or nothing, fewest operands
+    first."""
     out: dict[Element, list[Entry]] = {}
     for op in OPS.values():
         for instance in op.instances:
             scalars = all(isinstance(operand, Scalar) for operand in instance.operands)
-            if scalars and instance.operands and not isinstance(instance.result, Scalar):
+            if scalars and not isinstance(instance.result, Scalar):
                 out.setdefault(instance.result, []).append(_entry(op, instance, 0))
     return {
         element: tuple(sorted(made, key=lambda e: len(e.instance.operands)))
