@@ -90,7 +90,7 @@ _PRESETS = (
         doc="Small vectors: products, norms, directions, components.",
         statements=(5, 13),
         groups={**_ARITHMETIC, "vector": 40, "component": 12, "power": 3},
-        types={"f32": 10, "f64": 2, "f16": 1},
+        types={"f32": 10, "f64": 2, "f16": 1, "i32": 1},
         forms={"scalar": 2, "vector": 6},
         control={"op": 12, "load": 2},
     ),
