@@ -211,7 +211,8 @@ def store(body: Body) -> None:
     written = body.depth == 0 and array in memory.written  # overwriting it would leave it unread
     if written or (not body.loops and below(4) == 3):
         old = emit_load(body, array, memory.indices)
-        value = body.apply(entry("add", (old.type, old.type)), [old, value])  # type: ignore[arg-type]
+        assert not isinstance(old.type, Array)
+        value = body.apply(entry("add", (old.type, old.type)), [old, value])
     write(body, array, value)
 
 
