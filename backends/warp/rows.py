@@ -68,7 +68,8 @@ def _tests(expr: object) -> set[str]:
 def fill(row: Row, statement: Statement, operands: Sequence[s.Expr], spelling: Spelling) -> s.Expr:
     """The row's expression over those of its operands."""
     result = statement.results[0].type
-    holes = {"T": scalar_of(statement.operands[0].type), "S": scalar_of(result), "R": result}
+    first = statement.operands[0].type if statement.operands else result
+    holes = {"T": scalar_of(first), "S": scalar_of(result), "R": result}
     names = {hole: spelling.type(holes[hole]) for hole in row.template.types}
 
     def literal(hole: str, text: str) -> s.Expr:

@@ -391,6 +391,17 @@ def test_rendered_describes_the_source() -> None:
     assert render(PROGRAMS["constants"], PLAIN).wide
 
 
+def test_an_op_without_operands_takes_the_type_of_its_result() -> None:
+    builder = ProgramBuilder()
+    matrix = Matrix(F64, 3, 3)
+
+    def body(b: Builder, i: Value, out: Value) -> None:
+        b.store(out, i, b.op("identity", result=matrix))
+
+    builder.kernel((4,), (Array(matrix, (4,)),), body)
+    assert "wp.identity" in render(builder.finish(), PLAIN).python
+
+
 def test_whole_array_ops_become_kernels() -> None:
     assert any(statement.op == "mul" for statement in walk(EXAMPLES["heat"].entry.body))
     rendered = render(EXAMPLES["heat"], PLAIN)
