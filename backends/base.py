@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 UnitKind = Literal["function", "kernel", "program"]
 Direction = Literal["forward", "backward", "module"]
@@ -90,17 +89,8 @@ REASONS: dict[str, str] = {
     "not_a_device_unit": "a driver runs on the host; its kernels hold the device code",
     "source_error": "the source did not load: Python or the kernel decorator rejected it",
     "compile_error": "the compiler rejected the source; the detail holds its message",
-    "not_available": "this installation cannot produce the level; see `irgen doctor`",
 }
 """Every reason an artifact may be missing or failed. Closed: drivers use no other key."""
-
-
-class Driver(Protocol):
-    """A backend's compiler: captures text of rendered sources at the levels asked for."""
-
-    def capture(self, sources: Iterable[Rendered], levels: frozenset[str]) -> list[Capture]:
-        """Capture each source; a failure becomes artifacts with a status, never an exception."""
-        ...
 
 
 class BackendError(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -85,6 +85,3 @@ class Grammar:
 
     def __hash__(self) -> int:
         return hash(self.digest)
-
-
-FIELDS = tuple(f.name for f in fields(Grammar))

@@ -46,11 +46,6 @@ def integer(number: int) -> s.Expr:
     return s.Unary("-", s.Literal(str(-number))) if number < 0 else s.Literal(str(number))
 
 
-def shape_tuple(extents: Sequence[int]) -> s.Tuple:
-    """A shape as a tuple literal."""
-    return s.Tuple(tuple(map(integer, extents)))
-
-
 def number(scalar: Scalar, literal: bool | int | float) -> s.Expr:
     """The literal alone, which JAX takes as a weakly typed number."""
     if scalar.kind == "bool":

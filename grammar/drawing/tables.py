@@ -70,11 +70,6 @@ def entry(name: str, operands: tuple[Element, ...], result: Element | None = Non
     raise KeyError(f"{name} has no typing {', '.join(map(str, operands))}")
 
 
-def has_typing(name: str, operands: tuple[Element, ...]) -> bool:
-    """Whether an op accepts these operand types."""
-    return any(instance.operands == operands for instance in OPS[name].instances)
-
-
 def _entry(op: Op, instance: Instance, anchor: int) -> Entry:
     domains = tuple((k, ranges.DOMAINS[name]) for k, name in enumerate(op.requires) if name)
     return Entry(

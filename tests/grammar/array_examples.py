@@ -10,7 +10,7 @@ import numpy as np
 
 from grammar.ops.array_base import EPSILON
 from grammar.program import Attribute, Program
-from grammar.types import F32, I32, Array, Scalar, parse_type
+from grammar.types import F32, Array, Scalar, parse_type
 from tests.grammar.evaluate import OPERATIONS, Buffer, evaluate
 
 Meaning = Callable[..., Any]
@@ -199,7 +199,6 @@ def from_buffer(buffer: Buffer) -> np.ndarray:
     return out
 
 
-LABELS = Array(I32, (4,))
 ROWS = Array(F32, (4, 6))
 
 
