@@ -26,7 +26,7 @@ from grammar.ranges import Range
 from grammar.source import Source
 from grammar.types import BOOL, I32, Array, Element, Scalar, scalar_of
 
-UNROLLED = 32
+UNROLLED = 16
 """Most copies of a body in nested constant loops, which compilers unroll into as much text."""
 
 
@@ -235,8 +235,8 @@ def loop(body: Body) -> None:
     grammar = body.tables.grammar
     zero = body.constant(I32, 0)
     step = copies = 1
-    if below(100) >= 100 - grammar.dynamic:
-        stop = _stop_value(body)
+    stop = _stop_value(body) if below(100) >= 100 - grammar.dynamic else None
+    if stop is not None:
         bound = max(1, int(body.ranges[stop.id][1]))
         body.used[stop.id] = True
     else:
@@ -267,14 +267,18 @@ def loop(body: Body) -> None:
         body.enter(value)
 
 
-def _stop_value(body: Body) -> Value:
-    """A loop bound that is a value: a count parameter, or an integer in scope, limited."""
+def _stop_value(body: Body) -> Value | None:
+    """A loop bound that is a value: a count parameter, or an integer in scope, limited. None where
+    there is neither."""
     most = body.tables.grammar.trips
     pool = [v for v in body.pools.get(I32, ()) if body.ranges[v.id][1] >= 2]
     if pool and body.source.below(2):
         value = pool[-1 - body.source.below(min(len(pool), 4))]
     else:
-        value = count_parameter(body) or (pool[-1] if pool else body.constant(I32, most))
+        found = count_parameter(body) or (pool[-1] if pool else None)
+        if found is None:
+            return None
+        value = found
     if body.ranges[value.id][1] > most:
         limit = body.constant(I32, most)
         value = body.apply(entry("min", (I32, I32)), [value, limit])
