@@ -72,7 +72,7 @@ def read_page(text: str) -> Page:
     blocks = [Block(m[1], m[2], m.start(2), m.end(2)) for m in _FENCE.finditer(text)]
     examples: list[Example] = []
     files: dict[str, str] = {}
-    for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+    for block, after in zip(blocks, [*blocks[1:], None], strict=False):  # a page may have none
         named = re.match(r"# (\S+\.toml)\n", block.text)
         if block.language == "toml" and named:
             files[named[1]] = block.text

@@ -34,7 +34,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def tolerance_of(program: Program) -> float:
     """That of the least precise type anywhere in a program."""
-    found = {scalar_of(v.type).name for s in statements(program) for v in s.results}
+    values = [*program.entry.parameters, *(v for s in statements(program) for v in s.results)]
+    found = {scalar_of(value.type).name for value in values}
     return max([_TOLERANCE.get(name, 0.0) for name in found], default=0.0)
 
 
