@@ -48,7 +48,7 @@ PUBLIC_NAMES = (
     ("jax.extend.xla", "clear_hlo_module_transformation"),
 )
 
-RECORDS_PER_RESET = 250
+RECORDS_PER_RESET = 100
 """JAX's caches and the shared MLIR context are dropped after this many captures."""
 
 FROZEN_AT_START = 1000
