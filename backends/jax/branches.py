@@ -85,7 +85,10 @@ def _cond(body: Body, statement: Statement) -> None:
         if sides[0] == sides[1]:
             body.alias(results[0], sides[0][0])
             return
-        build = lambda: choice(body, values[0], False, values[1], values[2])  # noqa: E731
+
+        def build() -> s.Expr:
+            return choice(body, values[0], False, values[1], values[2])
+
         body.define(results[0], body.settle_wide(values, build, body.room), statement)
         return
     returned = [block.closing(side) for block, side in zip(blocks, sides, strict=True)]

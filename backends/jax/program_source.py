@@ -148,9 +148,6 @@ def _array_op(body: Body, statement: Statement) -> None:
     body.define(result, body.settle_wide(operands, build, body.room), statement)
 
 
-# Loops
-
-
 def _written_outside(region: Region, buffers: Buffers) -> list[Value]:
     """The buffers from outside a loop that its launches write."""
     inside = {value.id for value in region.params}

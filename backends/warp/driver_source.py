@@ -173,9 +173,6 @@ def _extents(shape: tuple[int, ...]) -> s.Expr:
     return sizes[0] if len(sizes) == 1 else s.Tuple(sizes)
 
 
-# A file that runs by itself
-
-
 def self_test(
     program: Program,
     entry: s.FunctionDef,

@@ -67,9 +67,6 @@ def make_plan(unit: Unit, style: Style, site: int) -> Plan:
     return plan
 
 
-# Guards
-
-
 def _exits(region: Region) -> bool:
     return any(
         inner.end.kind != "yield" or _exits(inner)
@@ -120,9 +117,6 @@ class _Flattener:
         self.append(body, staying.body)
         for result, value in zip(s.results, self.values(staying.end.values), strict=True):
             self.renamed[result.id] = value
-
-
-# Uses
 
 
 def _count(region: Region, counts: dict[int, int]) -> None:

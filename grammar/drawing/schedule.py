@@ -59,8 +59,6 @@ def _shifted(region: Region, by: int) -> Region:
     return region._replace(body=tuple(body))
 
 
-# Steps of the driver, simplest first
-
 Step = Callable[[Driver], None]
 
 

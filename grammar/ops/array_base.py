@@ -119,9 +119,6 @@ def view_op(
     )
 
 
-# Attributes and shapes
-
-
 def axis_of(type_: Array, attribute: Attribute) -> int:
     """The attribute as an axis of the array."""
     if type(attribute) is not int or not 0 <= attribute < len(type_.shape):
@@ -185,9 +182,6 @@ def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
 def with_extent(shape: tuple[int, ...], axis: int, extent: int) -> tuple[int, ...]:
     """The shape with another extent of an axis."""
     return (*shape[:axis], extent, *shape[axis + 1 :])
-
-
-# Cells
 
 
 def index(c: Cell, number: int) -> Value:

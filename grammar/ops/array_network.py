@@ -28,9 +28,6 @@ _HIDDEN = -1e9
 """The score of what attention must not see; its exponential is 0."""
 
 
-# Attention
-
-
 def _attended(types: Types, attribute: Attribute) -> Array:
     no_attribute(attribute)
     scalar = float_element(*types, bits=32)
@@ -88,9 +85,6 @@ def _attention_stages(causal: bool) -> Stages:
     return stages
 
 
-# Convolution
-
-
 def _convolved(types: Types, attribute: Attribute) -> Array:
     no_attribute(attribute)
     signal, filters = types
@@ -127,9 +121,6 @@ def _convolution_stages(types: Types, attribute: Attribute) -> tuple[Stage, ...]
         return found
 
     return (Stage(_convolved(types, attribute), cell),)
-
-
-# Losses
 
 
 def _cross_entropy(types: Types, attribute: Attribute) -> Array:

@@ -27,9 +27,6 @@ from grammar.types import Array, Scalar
 Types = tuple[Array, ...]
 
 
-# Softmax
-
-
 def _along_axis(types: Types, attribute: Attribute) -> Array:
     (array,) = types
     float_element(array, bits=32)
@@ -95,9 +92,6 @@ def _logsumexp_stages(types: Types, attribute: Attribute) -> tuple[Stage, ...]:
 
     made = Array(array.element, without(array.shape, axis))
     return (*softmax_stages(0, 1, array, axis), Stage(made, cell))
-
-
-# Norms
 
 
 def _normed(types: Types, attribute: Attribute) -> Array:

@@ -64,9 +64,6 @@ def _positive(a: Range) -> int:
     return int(a[2] == 1)
 
 
-# Sums and products ------------------------------------------------------------------------------
-
-
 def add(a: Range, b: Range) -> Range:
     """The sum of two floats."""
     both = _both(a, b)
@@ -138,9 +135,6 @@ def _norm(a: Range, n: int) -> Range:
     return _root(_norm_squared(a, n))
 
 
-# Choices ----------------------------------------------------------------------------------------
-
-
 def _neg(a: Range) -> Range:
     return (a[0], a[1], 0)
 
@@ -173,9 +167,6 @@ def _joined(r: tuple[Range, ...], instance: Instance, attribute: int) -> Range:
 
 def _same(a: Range) -> Range:
     return a if len(a) == 2 or a[2] != DOMINANT else (a[0], a[1], 0)
-
-
-# Functions --------------------------------------------------------------------------------------
 
 
 def _exponent(high: int) -> int:
