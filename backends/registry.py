@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from backends.base import Capture, Level, Rendered
+from backends.base import Capture, Execution, Job, Level, Limitation, Rendered
 
 if TYPE_CHECKING:
     from backends.style import Style
+    from grammar.bounds.precision import Precision
     from grammar.program import Program
 
 
@@ -29,7 +30,7 @@ class Backend:
     doc: str
     devices: str
 
-    def _function(self, module: str, name: str) -> Callable[..., Any]:
+    def _member(self, module: str, name: str) -> Any:
         return getattr(import_module(f"{self.package}.{module}"), name)
 
     @property
@@ -39,15 +40,36 @@ class Backend:
 
     def check(self) -> str:
         """The installed version; BackendError where it cannot be used."""
-        return self._function("capture", "check")()
+        return self._member("capture", "check")()
 
     def render(self, program: Program, style: Style, *, main: bool = False) -> Rendered:
         """The program as source text; with `main`, a file that makes inputs and runs itself."""
-        return self._function("lower", "render")(program, style, main=main)
+        return self._member("lower", "render")(program, style, main=main)
 
     def capture(self, sources: Sequence[Rendered], levels: frozenset[str]) -> list[Capture]:
         """Compile each source and keep the text at the levels asked for."""
-        return self._function("capture", "capture")(sources, levels)
+        return self._member("capture", "capture")(sources, levels)
+
+    @property
+    def executions(self) -> tuple[str, ...]:
+        """The ways to run a program, the one that every row gets first."""
+        return self._member("run", "EXECUTIONS")
+
+    def needs(self, execution: str) -> frozenset[str]:
+        """The levels whose recorded text an execution runs."""
+        return self._member("run", "needs")(execution)
+
+    def execute(self, jobs: Sequence[Job], executions: Sequence[str]) -> list[list[Execution]]:
+        """Run each job, forward and backward, in each of the ways named."""
+        return self._member("run", "execute")(jobs, executions)
+
+    def precision(self, execution: str) -> Precision:
+        """How far values may be from exact ones in an execution."""
+        return self._member("precision", "PRECISION")[execution]
+
+    def limitations(self, program: Program) -> tuple[Limitation, ...]:
+        """What the backend is known to get wrong or lack in the gradient of a program."""
+        return self._member("limits", "limitations")(program)
 
 
 _WARP_DEVICES = """

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from grammar.types import (
     BOOL,
@@ -26,6 +26,7 @@ from grammar.types import (
     Vector,
 )
 
+Meaning = Callable[..., Any]
 Smoothness = Literal["smooth", "kinked", "step", "exact"]
 
 
@@ -127,6 +128,11 @@ class Op:
       "kinked" away from ties and kinks, "step" nowhere sloped, "exact" for integers and logic.
     - `attributes`: how many values the integer attribute has for a typing; 0 means no attribute.
     - `commutes`: operands may be exchanged without changing the result, bit for bit.
+    - `meaning`: the op in NumPy, of operands with element axes trailing. It is written with
+      operators, indexing of trailing axes, NumPy's ufuncs and the functions of `grammar.numeric`,
+      so that it holds for arrays of working precision and for values with error bounds alike.
+    - `meaning_of`: instead of `meaning` where the typing or the attribute matters: gives the
+      meaning at one typing and attribute.
     """
 
     name: str
@@ -145,6 +151,8 @@ class Op:
     unsupported: Mapping[str, Callable[[Instance], bool]] = field(
         default_factory=lambda: MappingProxyType[str, Callable[[Instance], bool]]({})
     )
+    meaning: Meaning | None = None
+    meaning_of: Callable[[Instance, int], Meaning] | None = None
 
     @cached_property
     def instances(self) -> tuple[Instance, ...]:
@@ -160,6 +168,13 @@ class Op:
     @cached_property
     def arity(self) -> int:
         return len(self.signature.split("->")[0].split())
+
+    def means(self, instance: Instance, attribute: int) -> Meaning:
+        """The meaning at one typing and attribute."""
+        if self.meaning_of is not None:
+            return self.meaning_of(instance, attribute)
+        assert self.meaning is not None, f"{self.name} has no meaning"
+        return self.meaning
 
     def spellings(self, instance: Instance, backend: str, *, lane: bool = False) -> tuple[str, ...]:
         """The spellings of one typing, simplest first.

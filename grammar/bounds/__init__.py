@@ -1,0 +1,1 @@
+"""Values with error bounds: what a backend may hold, lane by lane."""
