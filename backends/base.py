@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -81,10 +81,16 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Everything captured from one rendered source. `cost` maps a direction to flops and bytes."""
+    """Everything captured from one rendered source.
+
+    `cost` maps a direction to flops and bytes. `kept` maps a direction to the positions, among all
+    that the function takes, of the arguments that its text still has: a compiler may drop others.
+    A backward takes the arguments of the entry, then the cotangents.
+    """
 
     artifacts: tuple[Artifact, ...]
     cost: dict[str, dict[str, float]]
+    kept: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
 
 @dataclass(frozen=True, slots=True)

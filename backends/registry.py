@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
-from backends.base import Capture, Execution, Job, Level, Limitation, Rendered
+from backends.base import BackendError, Capture, Execution, Job, Level, Limitation, Rendered
 
 if TYPE_CHECKING:
     from backends.style import Style
@@ -41,6 +41,15 @@ class Backend:
     def check(self) -> str:
         """The installed version; BackendError where it cannot be used."""
         return self._member("capture", "check")()
+
+    def installed(self) -> str:
+        """The installed version, without importing it; BackendError where there is none."""
+        try:
+            return metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:
+            raise BackendError(
+                f"{self.distribution} is not installed: pip install 'irgen[{self.extra}]'"
+            ) from None
 
     def render(self, program: Program, style: Style, *, main: bool = False) -> Rendered:
         """The program as source text; with `main`, a file that makes inputs and runs itself."""

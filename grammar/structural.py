@@ -25,6 +25,8 @@ from grammar.structural_checks import (
     check_if,
     check_launch,
     check_load,
+    check_local,
+    check_put,
     check_store,
     check_while,
     listed,
@@ -108,6 +110,24 @@ STRUCTURAL: dict[str, Structural] = {
         ),
         *map(_atomic_row, ("add", "sub", "min", "max")),
         Structural(
+            name="local",
+            form="-> array",
+            doc="An array of zeros that is a value of its own: the tape of an adjoint.",
+            check=check_local,
+        ),
+        Structural(
+            name="put",
+            form="local array, index..., value -> local array",
+            doc="A local array with one element replaced.",
+            check=check_put,
+        ),
+        Structural(
+            name="get",
+            form="local array, index... -> element",
+            doc="One element of a local array.",
+            check=check_load,
+        ),
+        Structural(
             name="if",
             form="bool (then) (else) -> results...",
             doc="Run one of two regions, which yields the results.",
@@ -167,6 +187,8 @@ STRUCTURAL: dict[str, Structural] = {
 }
 
 ATOMICS = ("atomic_add", "atomic_sub", "atomic_min", "atomic_max")
+TAPE = ("local", "put", "get")
+"""The ops that only gradients have: no renderer spells them."""
 LOOPS = tuple(row.name for row in STRUCTURAL.values() if row.loop)
 
 

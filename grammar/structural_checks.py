@@ -85,7 +85,28 @@ def check_load(statement: Statement, place: Place) -> str:
     array = statement.operands[0].type
     assert isinstance(array, Array)
     if types_of(statement.results) != (array.element,):
-        return f"load from {array} has one result of type {array.element}"
+        return f"{statement.op} from {array} has one result of type {array.element}"
+    return ""
+
+
+def check_local(statement: Statement, place: Place) -> str:
+    if statement.attribute is not None or statement.operands:
+        return "local takes no operands and no attribute"
+    if len(statement.results) != 1 or not isinstance(statement.results[0].type, Array):
+        return "local has one array result"
+    return ""
+
+
+def check_put(statement: Statement, place: Place) -> str:
+    why = _access(statement, 1)
+    if why:
+        return why
+    array = statement.operands[0].type
+    assert isinstance(array, Array)
+    if types_of(statement.results) != (array,):
+        return f"put to {array} has one result of type {array}"
+    if statement.operands[-1].type != array.element:
+        return f"put to {array} takes a value of type {array.element}"
     return ""
 
 

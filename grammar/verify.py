@@ -15,6 +15,9 @@ from grammar.text import print_statement, print_terminator
 from grammar.types import I32, Array, Type
 
 
+_PASSED = "a kernel passes no arrays through a construct, but for local ones"
+
+
 class VerifyError(ValueError):
     """A program that breaks a rule: the unit's number, the printed statement, and why."""
 
@@ -68,9 +71,10 @@ class _Scope:
 
 
 class _Checker:
-    """Checks one unit. `visible` maps the ids in scope to their values, `seen` has all ids, `top`
-    the ids defined at the top level, `own` the grid indices. Of a program, `owned` maps the ids of
-    writable buffers to the depth of the region that made them, and `moved` has those given away."""
+    """Checks one unit. `visible` maps the ids in scope to their values, `seen` has all ids, `own` the
+    grid indices. Of a program, `owned` maps the ids of writable buffers to the depth of the region
+    that made them, and `moved` has those given away. `arrays` has the array parameters of a kernel:
+    every other array in it is a local one."""
 
     def __init__(self, number: int, unit: Unit, before: tuple[Unit, ...]) -> None:
         self.number = number
@@ -79,7 +83,6 @@ class _Checker:
         self.visible: dict[int, Value] = {}
         self.seen: set[int] = set()
         self.constants: dict[int, object] = {}
-        self.top = {value.id for value in unit.body.params}
         self.own = tuple([value.id for value in unit.body.params[: len(unit.grid)]])
         self.loads: dict[int, list[Statement]] = {}
         self.stores: dict[int, Statement] = {}
@@ -87,6 +90,9 @@ class _Checker:
         self.depth = 0
         self.owned: dict[int, int] = {}
         self.moved: set[int] = set()
+        self.arrays: frozenset[int] = frozenset()
+        if unit.kind == "kernel":
+            self.arrays = frozenset([v.id for v in unit.parameters if isinstance(v.type, Array)])
 
     def fail(self, at: Statement | Terminator | None, why: str) -> VerifyError:
         if at is None:
@@ -142,6 +148,8 @@ class _Checker:
             self.visible.popitem()
 
     def terminator(self, end: Terminator, scope: _Scope) -> None:
+        if any(value.id in self.arrays for value in end.values):
+            raise self.fail(end, _PASSED)
         if end.kind == "yield" or (scope.top and end.kind == "return"):
             wanted = self.unit.results if end.kind == "return" else ()
             if scope.top and types_of(end.values) != wanted:
@@ -173,13 +181,11 @@ class _Checker:
         elif statement.regions:
             raise self.fail(statement, f"{op} has no regions")
         self.define(statement.results, statement)
-        if scope.top:
-            self.top.update([value.id for value in statement.results])
 
     def structured(self, statement: Statement, scope: _Scope) -> None:
         kind = self.unit.kind
-        if kind != "program" and any(isinstance(v.type, Array) for v in statement.results):
-            raise self.fail(statement, f"a {kind} passes no arrays through {statement.op}")
+        if any(value.id in self.arrays for value in statement.operands):
+            raise self.fail(statement, _PASSED)
         if statement.op == "if":
             if all(region.end.kind != "yield" for region in statement.regions):
                 raise self.fail(statement, "not both regions of an if may exit")
@@ -223,10 +229,14 @@ class _Checker:
         op = statement.op
         if op == "const":
             self.constants[statement.results[0].id] = statement.attribute
+        elif op in ("get", "put"):
+            self.local(statement)
         elif op == "load":
+            self.parameter(statement)
             self.loads.setdefault(statement.operands[0].id, []).append(statement)
             self.in_range(statement, statement.operands[1:])
         elif op == "store":
+            self.parameter(statement)
             self.stores[statement.operands[0].id] = statement
             self.own_cell(statement, statement.operands[1:-1])
         elif op in ATOMICS:
@@ -235,6 +245,17 @@ class _Checker:
             self.launch(statement)
         elif op in ("zeros", "copy"):
             self.owned[statement.results[0].id] = self.depth
+
+    def parameter(self, statement: Statement) -> None:
+        if statement.operands[0].id not in self.arrays:
+            raise self.fail(statement, f"{statement.op} takes an array parameter, not a local array")
+
+    def local(self, statement: Statement) -> None:
+        if statement.operands[0].id in self.arrays:
+            raise self.fail(statement, f"{statement.op} takes a local array, not a parameter")
+        array = statement.operands[0].type
+        assert isinstance(array, Array)
+        self.in_range(statement, statement.operands[1 : 1 + len(array.shape)])
 
     def in_range(self, statement: Statement, indices: tuple[Value, ...]) -> None:
         array = statement.operands[0].type
@@ -254,10 +275,8 @@ class _Checker:
 
     def atomic(self, statement: Statement) -> None:
         array, *indices, _ = statement.operands
+        self.parameter(statement)
         self.in_range(statement, tuple(indices))
-        for index in indices:
-            if index.id not in self.top:
-                raise self.fail(statement, f"index %{index.id} is not defined at the top level")
         other = self.atomics.setdefault(array.id, statement)
         if _family(other.op) != _family(statement.op):
             raise self.fail(statement, f"%{array.id} is also written by {other.op}")

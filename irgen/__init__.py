@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from grammar.program import Program
     from irgen.api import (
         capture,
+        check,
         draw,
+        gradient,
         parse,
         programs,
+        reference,
         render,
         sample,
         shrink,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from irgen.extract import Pair, extract_ir, extract_with_grad
     from irgen.pipeline import SynthesisPipeline
     from irgen.record import Record
+    from irgen.verdict import Verdict
 
 _HOMES = {
     "BackendError": "backends.base",
@@ -43,12 +47,16 @@ _HOMES = {
     "Style": "backends.style",
     "SynthesisPipeline": "irgen.pipeline",
     "UserError": "irgen.errors",
+    "Verdict": "irgen.verdict",
     "capture": "irgen.api",
+    "check": "irgen.api",
     "draw": "irgen.api",
     "extract_ir": "irgen.extract",
     "extract_with_grad": "irgen.extract",
+    "gradient": "irgen.api",
     "parse": "irgen.api",
     "programs": "irgen.api",
+    "reference": "irgen.api",
     "render": "irgen.api",
     "sample": "irgen.api",
     "shrink": "irgen.api",
@@ -65,12 +73,16 @@ __all__ = [
     "Style",
     "SynthesisPipeline",
     "UserError",
+    "Verdict",
     "capture",
+    "check",
     "draw",
     "extract_ir",
     "extract_with_grad",
+    "gradient",
     "parse",
     "programs",
+    "reference",
     "render",
     "sample",
     "shrink",

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from backends.base import Capture, Rendered
 from backends.style import Style
 from grammar.config import Grammar
 from grammar.generate import program_at
+from grammar.gradient import gradient as differentiate
 from grammar.parse import parse_program as parse
 from grammar.program import Program
 from grammar.reduce import reduce
+from grammar.reference import reference as run_reference
 from grammar.verify import verify
-from irgen import service
+from irgen import checking, streaming
 from irgen.catalog import find_backend, find_grammar, find_levels
 from irgen.record import Record
+from irgen.verdict import Verdict
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 __all__ = [
     "capture",
+    "check",
     "draw",
+    "gradient",
     "parse",
     "programs",
+    "reference",
     "render",
     "sample",
     "shrink",
@@ -41,16 +49,29 @@ def stream(
     start: int = 0,
     count: int | None = None,
     levels: tuple[str, ...] | None = None,
+    verify: bool = False,
+    execute: tuple[str, ...] = (),
+    workers: int = 1,
 ) -> Iterator[Record]:
     """Records from index `start` on, without end when `count` is None.
 
     `grammar` is a preset's name, the path of a TOML file, or a `Grammar`; `levels` name the
-    compiler levels to capture, all by default, none with `()`. UserError names what is unknown.
+    compiler levels to capture, all by default, none with `()`. With `verify` every program is
+    executed and judged in `workers` processes, in the backend's first execution and in those that
+    `execute` names. UserError names what is unknown.
     """
     language = find_backend(backend)
     wanted = find_levels(language, levels)
-    return service.stream(
-        _grammar(grammar), backend, seed=seed, start=start, count=count, levels=wanted
+    return streaming.stream(
+        _grammar(grammar),
+        backend,
+        seed=seed,
+        start=start,
+        count=count,
+        levels=wanted,
+        verify=verify,
+        execute=execute,
+        workers=workers,
     )
 
 
@@ -61,9 +82,11 @@ def sample(
     seed: int = 0,
     index: int = 0,
     levels: tuple[str, ...] | None = None,
+    verify: bool = False,
 ) -> Record:
     """The record at one address; see `stream`."""
-    return next(stream(grammar, backend, seed=seed, start=index, count=1, levels=levels))
+    found = stream(grammar, backend, seed=seed, start=index, count=1, levels=levels, verify=verify)
+    return next(found)
 
 
 def draw(grammar: str | Grammar = "compound", *, seed: int = 0, index: int = 0) -> Program:
@@ -88,6 +111,37 @@ def capture(
     language = find_backend(source.backend if isinstance(source, Rendered) else backend)
     rendered = source if isinstance(source, Rendered) else language.render(source, Style())
     return language.capture([rendered], find_levels(language, levels))[0]
+
+
+def reference(program: Program, inputs: Sequence[Any]) -> list[NDArray[Any]]:
+    """What a program means: its outputs, in its own types, computed by NumPy.
+
+    `inputs` has one array per parameter of the entry, element axes trailing; outputs are the arrays
+    that a kernel writes, or the results of a program or function. ValueError where inputs do not
+    fit the parameters or a program leaves the defined ground (an index out of range).
+    """
+    return run_reference(program, inputs)
+
+
+def gradient(program: Program) -> Program:
+    """The gradient of a program, as a program: it takes the inputs and a cotangent per float
+    output, and gives a cotangent per float input. ValueError where there is none."""
+    return differentiate(program).program
+
+
+def check(
+    program: Program,
+    backend: str = "warp",
+    *,
+    execution: str | None = None,
+    style: Style | None = None,
+) -> Verdict:
+    """Compile a program, run it forward and backward in a process of its own, and judge both.
+
+    Inputs follow from the program. `execution` is one of the backend's (its first by default); a
+    program that is a function is run over an array of arguments. UserError names what is unknown.
+    """
+    return checking.check(program, find_backend(backend), execution, style or Style())
 
 
 def programs(grammar: str | Grammar = "compound") -> SearchStrategy[Program]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from grammar.presets import GRAMMARS
-from irgen import service
+from irgen import streaming
 from irgen.catalog import find_backend, find_grammar
 from irgen.errors import UserError
 from irgen.record import Record
@@ -45,7 +45,9 @@ class SynthesisPipeline:
             category = min(GRAMMARS, key=lambda name: self._next[name])
         grammar = find_grammar(category)
         index = self._next[category]
-        (record,) = service.stream(grammar, self.backend.name, seed=self.seed, start=index, count=1)
+        (record,) = streaming.stream(
+            grammar, self.backend.name, seed=self.seed, start=index, count=1
+        )
         self._next[category] = index + 1
         self._pairs += 1
         self._sizes += record.statements

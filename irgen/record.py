@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
 from backends.base import Artifact
 from backends.style import Style
 from grammar.config import GRAMMAR_VERSION, Grammar
+from irgen.vectors import Vectors
+from irgen.verdict import Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a field of a record changes its name or meaning."""
 
 
@@ -31,9 +34,12 @@ class SourceText(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """One program and everything known of it.
 
-    `id` is a hash of (grammar version, canonical grammar, seed, index), `content_hash` of all
-    source and artifact text. `exact_hash` and `structure_hash` are the program's canonical hashes,
-    the second with constants, extents and trip counts abstracted. `choices` replays the draw.
+    `id` is a hash of (grammar version, canonical grammar, seed, index), `content_hash` of all that
+    was made from the program: source and artifact text, vectors, verdicts. `exact_hash` and
+    `structure_hash` are the program's canonical hashes, the second with constants, extents and
+    trip counts abstracted. `choices` replays the draw. `vectors` is what the program was fed and
+    what came back, None where it was not executed; `verdicts` has one entry per backend and
+    execution.
     """
 
     id: str
@@ -49,6 +55,8 @@ class Record(msgspec.Struct, frozen=True):
     sources: list[SourceText]
     artifacts: list[Artifact]
     versions: dict[str, str]
+    vectors: Vectors | None = None
+    verdicts: list[Verdict] = []
     grammar_version: int = GRAMMAR_VERSION
     schema_version: int = SCHEMA_VERSION
 
@@ -58,13 +66,29 @@ def record_id(grammar: Grammar, seed: int, index: int) -> str:
     return _digest((grammar.digest, str(seed), str(index)))
 
 
-def content_hash(sources: list[SourceText], artifacts: list[Artifact]) -> str:
-    """A hash over all text of a record: 32 hexadecimal digits."""
+def content_hash(
+    sources: list[SourceText],
+    artifacts: list[Artifact],
+    vectors: Vectors | None = None,
+    verdicts: Sequence[Verdict] = (),
+) -> str:
+    """A hash over all that was made from a program: 32 hexadecimal digits."""
     parts = [part for source in sources for part in (source.backend, source.python)]
     for artifact in artifacts:
         parts += [artifact.backend, artifact.unit, artifact.level, artifact.direction]
         parts.append(artifact.text if artifact.text is not None else f"\0{artifact.reason}")
+    parts.append(msgspec.json.encode((vectors, verdicts)).decode())
     return _digest(parts)
+
+
+def with_verdicts(record: Record, vectors: Vectors | None, verdicts: list[Verdict]) -> Record:
+    """The record with other vectors and verdicts, and the hash that goes with them."""
+    return msgspec.structs.replace(
+        record,
+        vectors=vectors,
+        verdicts=verdicts,
+        content_hash=content_hash(record.sources, record.artifacts, vectors, verdicts),
+    )
 
 
 def _digest(parts: list[str] | tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The service: draw, render, capture, record. Everything a command or the library face needs."""
+"""The steps from an address to a record: draw, render, make the record of what came of it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import count as counting
-from itertools import islice
 
 from backends.base import Artifact, Capture, Rendered
-from backends.registry import BACKENDS, Backend
+from backends.registry import Backend
 from backends.style import Style, draw_style
 from grammar.config import Grammar
 from grammar.generate import draw_program
 from grammar.passes.canonical import exact_hash, structure_hash
-from grammar.presets import GRAMMARS
 from grammar.program import Program, size
 from grammar.source import RandomSource
 from grammar.text import print_program
 from irgen.record import Record, SourceText, content_hash, record_id
-
-BATCH = 32
-"""Records captured together: a driver's fixed costs are shared, and a reader waits little."""
+from irgen.vectors import Vectors
+from irgen.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,52 +77,15 @@ def addresses(
         yield grammars[number % len(grammars)], number // len(grammars)
 
 
-def stream(
-    grammar: Grammar,
-    backend: str,
-    *,
-    seed: int = 0,
-    start: int = 0,
-    count: int | None = None,
-    levels: frozenset[str] | None = None,
-    balanced: bool = False,
-    batch: int = BATCH,
-) -> Iterator[Record]:
-    """Records in order of address, without end when `count` is None.
-
-    `levels` are names of the backend's levels; None means all, none at all renders only. With
-    `balanced` the presets take turns instead of `grammar`. What cannot be captured is a status on
-    its record, never a missing record. BackendError where the backend cannot be used.
-    """
-    language = BACKENDS[backend]
-    wanted = frozenset(level.name for level in language.levels) if levels is None else levels
-    versions = installed_versions(language, bool(wanted))
-    grammars = tuple(GRAMMARS.values()) if balanced else (grammar,)
-    return _stream(addresses(grammars, start, count), language, seed, wanted, versions, batch)
-
-
-def _stream(
-    remaining: Iterator[tuple[Grammar, int]],
-    backend: Backend,
-    seed: int,
-    wanted: frozenset[str],
-    versions: dict[str, str],
-    batch: int,
-) -> Iterator[Record]:
-    size_now = 1
-    while found := list(islice(remaining, size_now)):
-        drawn = draw_batch(found, seed)
-        rendered = render_batch(drawn, backend)
-        captures = backend.capture(rendered, wanted) if wanted else [Capture((), {})] * len(drawn)
-        for item, source, captured in zip(drawn, rendered, captures, strict=True):
-            yield make_record(item, source, captured, versions)
-        size_now = min(batch, 2 * size_now)
-
-
 def make_record(
-    drawn: Drawn, rendered: Rendered, captured: Capture, versions: dict[str, str]
+    drawn: Drawn,
+    rendered: Rendered,
+    captured: Capture,
+    versions: dict[str, str],
+    vectors: Vectors | None = None,
+    verdicts: Sequence[Verdict] = (),
 ) -> Record:
-    """One record from what was drawn, rendered and captured."""
+    """One record from what was drawn, rendered, captured and judged."""
     source = SourceText(
         rendered.backend, drawn.style, rendered.python, rendered.entry, captured.cost
     )
@@ -139,17 +99,25 @@ def make_record(
         statements=size(drawn.program),
         exact_hash=exact_hash(drawn.program),
         structure_hash=structure_hash(drawn.program),
-        content_hash=content_hash([source], artifacts),
+        content_hash=content_hash([source], artifacts, vectors, verdicts),
         choices=list(drawn.choices),
         sources=[source],
         artifacts=artifacts,
         versions=versions,
+        vectors=vectors,
+        verdicts=list(verdicts),
     )
 
 
-def installed_versions(backend: Backend, capturing: bool) -> dict[str, str]:
-    """Versions behind a record: irgen's, and the compiler's where one ran."""
+def installed_versions(backend: Backend, capturing: bool, *, here: bool = True) -> dict[str, str]:
+    """Versions behind a record: irgen's, and the compiler's where one ran.
+
+    BackendError where the compiler cannot be used. With `here` false it is not imported, and only
+    its absence is noticed.
+    """
     versions = {"irgen": metadata.version("irgen")}
-    if capturing:
+    if capturing and here:
         versions[backend.distribution] = backend.check()
+    elif capturing:
+        versions[backend.distribution] = backend.installed()
     return versions

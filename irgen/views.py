@@ -58,6 +58,10 @@ def wide(record: Record) -> Row:
                 _text(record, source.backend, artifact.level, artifact.direction),
             )
     row["missing"] = _reasons(record)
+    if record.verdicts:
+        first = record.verdicts[0]
+        row["forward_verified"] = first.forward == "verified"
+        row["gradient_verified"] = first.gradient in ("verified", "none")
     for direction, cost in source.cost.items():
         for quantity, value in cost.items():
             row[f"{quantity}_{direction}"] = value
@@ -65,7 +69,14 @@ def wide(record: Record) -> Row:
     row["statements"] = record.statements
     row["exact_hash"] = record.exact_hash
     row["structure_hash"] = record.structure_hash
+    row["content_hash"] = record.content_hash
+    row["choices"] = record.choices
+    row["style"] = msgspec.to_builtins(source.style)
+    row["vectors"] = msgspec.to_builtins(record.vectors)
+    row["verdicts"] = msgspec.to_builtins(record.verdicts)
     row["versions"] = record.versions
+    row["grammar_version"] = record.grammar_version
+    row["schema_version"] = record.schema_version
     return row
 
 

@@ -114,7 +114,7 @@ def check() -> str:
 
 
 @functools.cache
-def _checked() -> str:
+def checked() -> str:
     return check()
 
 
@@ -146,7 +146,7 @@ def capture(sources: Sequence[Rendered], levels: frozenset[str]) -> list[Capture
     Raises `ValueError` for an unknown level, `BackendError` where JAX cannot be used.
     """
     require_levels(levels)
-    _checked()
+    checked()
     with session() as interception:
         return [_capture_one(source, levels, interception) for source in sources]
 
@@ -250,13 +250,16 @@ def _capture_one(source: Rendered, levels: frozenset[str], interception: Interce
         stages = _trace(source)
         artifacts: list[Artifact] = []
         costs: dict[str, dict[str, float]] = {}
+        kept: dict[str, tuple[int, ...]] = {}
         costed = not COSTED.isdisjoint(levels)
         for direction, stage in stages.items():
             texts = texts_of(stage, levels, interception, attempt, cost=costed)
             if isinstance(measured := texts.pop("cost", None), dict):
                 costs[direction] = measured
+            if isinstance(remaining := texts.pop("kept", None), tuple):
+                kept[direction] = remaining
             artifacts += artifacts_of(source.entry, direction, texts)
-    return Capture(tuple(artifacts), costs)
+    return Capture(tuple(artifacts), costs, kept)
 
 
 def artifacts_of(unit: str, direction: Direction, texts: dict[str, Any]) -> list[Artifact]:
@@ -363,6 +366,7 @@ def texts_of(
 ) -> dict[str, Any]:
     """Text or `Failure` per level of one traced function, with `cost` also flops and bytes.
 
+    With StableHLO comes "kept", the positions of the arguments that its text has.
     `guard(step, reason)` runs each step and decides what becomes of exceptions. A failed `stage`
     stands for every level.
     """
@@ -379,6 +383,7 @@ def texts_of(
         return texts | dict.fromkeys(deeper, lowered)
     if "stablehlo" in levels:
         texts["stablehlo"] = guard(lowered.as_text, "compile_error")
+        texts["kept"] = guard(lambda: kept_arguments(stage, lowered), "compile_error")
     if "hlo" in levels or cost:
         computation = guard(lambda: lowered.compiler_ir("hlo"), "compile_error")
         if "hlo" in levels:
@@ -435,6 +440,22 @@ def optimized_text(lowered: Any, interception: Interception) -> str:
     finally:
         interception.armed = ""
     return compiled_text(compiled)
+
+
+def kept_arguments(traced: Any, lowered: Any) -> tuple[int, ...] | Failure:
+    """Positions, among the flat arguments of a traced function, of those that its module takes.
+
+    JAX drops arguments that nothing needs; the locations of the others in the module name them.
+    """
+    private: Any = importlib.import_module("backends.jax.private")
+    main = private.main_of(lowered.compiler_ir("stablehlo"))
+    names = traced.jaxpr.jaxpr.debug_info.arg_names
+    positions = {f'loc("{name}")': at for at, name in enumerate(names)}
+    found = [positions.get(str(argument.location)) for argument in main.arguments]
+    kept = [position for position in found if position is not None]
+    if len(kept) < len(found):
+        return Failure("failed", "compile_error", "an argument of the module has no name")
+    return tuple(kept)
 
 
 def module_name(lowered: Any) -> str:

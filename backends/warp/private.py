@@ -15,11 +15,11 @@ import linecache
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import warp
-from warp._src import codegen, context
+from warp._src import build, codegen, context
 from warp._src import types as warp_types
 
 SOURCE_NAME = "<irgen>"
@@ -94,20 +94,12 @@ VALUES: dict[str, type] = {
 }
 """Private variables used here and their types."""
 
-_FILES = {"codegen": codegen, "context": context, "types": warp_types}
+_FILES = {"build": build, "codegen": codegen, "context": context, "types": warp_types}
 
 
 def probe() -> tuple[str, ...]:
     """Name what the installed Warp lacks of `SIGNATURES`, `VALUES` and `PINNED`; empty when fit."""
-    problems: list[str] = []
-    for path, wanted in SIGNATURES.items():
-        found = _resolve(path)
-        if not callable(found):
-            problems.append(f"warp._src.{path}")
-            continue
-        names = tuple(inspect.signature(found).parameters)
-        if names[: len(wanted)] != wanted:
-            problems.append(f"warp._src.{path}({', '.join(wanted)})")
+    problems = list(missing(SIGNATURES))
     for path, kind in VALUES.items():
         if not isinstance(_resolve(path), kind):
             problems.append(f"warp._src.{path}")
@@ -115,6 +107,16 @@ def probe() -> tuple[str, ...]:
         problems.append("warp._src.codegen._codegen_lock")
     problems += [f"warp.config.{name}" for name in PINNED if not hasattr(warp.config, name)]
     return tuple(problems)
+
+
+def missing(signatures: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Name the private callables that are not there, or have other leading parameters."""
+    for path, wanted in signatures.items():
+        found = _resolve(path)
+        if not callable(found):
+            yield f"warp._src.{path}"
+        elif tuple(inspect.signature(found).parameters)[: len(wanted)] != wanted:
+            yield f"warp._src.{path}({', '.join(wanted)})"
 
 
 def _resolve(path: str) -> object:
@@ -244,12 +246,14 @@ def _memoised() -> Iterator[None]:
 class Loaded:
     """The kernels and functions of one source or kernel, and the Warp module they are built in.
 
-    `functions` are those to build even if no kernel calls them, types being concrete.
+    `functions` are those to build even if no kernel calls them, types being concrete; `names` are
+    all that the source defines.
     """
 
     module: context.Module
     kernels: tuple[context.Kernel, ...]
     functions: tuple[context.Function, ...]
+    names: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -278,7 +282,7 @@ def loaded(python: str) -> Iterator[Loaded]:
                     kernels.append(value)
                 elif isinstance(value, context.Function):
                     functions.append(value)
-            yield Loaded(module, tuple(kernels), tuple(functions))
+            yield Loaded(module, tuple(kernels), tuple(functions), namespace)
     finally:
         module._detach_references()
         linecache.cache.pop(SOURCE_NAME, None)

@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
+from grammar.numeric import select
 from grammar.types import (
     BOOL,
     FLOATS,
@@ -24,9 +27,18 @@ from grammar.types import (
     Matrix,
     Scalar,
     Vector,
+    scalar_of,
 )
 
-Meaning = Callable[..., Any]
+Meaning: TypeAlias = (
+    Callable[[], Any]
+    | Callable[[Any], Any]
+    | Callable[[Any, Any], Any]
+    | Callable[[Any, Any, Any], Any]
+    | Callable[[Any, Any, Any, Any], Any]
+)
+"""What an op does to values, one argument per operand."""
+
 Smoothness = Literal["smooth", "kinked", "step", "exact"]
 
 
@@ -36,6 +48,13 @@ class Instance:
 
     operands: tuple[Element, ...]
     result: Element
+
+
+@dataclass(frozen=True, slots=True)
+class PerTyping:
+    """A meaning that depends on the typing or on the attribute."""
+
+    of: Callable[[Instance, int], Meaning]
 
 
 _SCALAR_VARIABLES: dict[str, tuple[Scalar, ...]] = {
@@ -131,8 +150,8 @@ class Op:
     - `meaning`: the op in NumPy, of operands with element axes trailing. It is written with
       operators, indexing of trailing axes, NumPy's ufuncs and the functions of `grammar.numeric`,
       so that it holds for arrays of working precision and for values with error bounds alike.
-    - `meaning_of`: instead of `meaning` where the typing or the attribute matters: gives the
-      meaning at one typing and attribute.
+      Its steps are those of the spellings that round most, so that bounds are theirs. Read it by
+      `means`.
     """
 
     name: str
@@ -140,6 +159,7 @@ class Op:
     doc: str
     group: str
     spell: Mapping[str, tuple[str, ...]]
+    meaning: Meaning | PerTyping
     weight: int = 4
     requires: tuple[str, ...] = ()
     range: str = "any"
@@ -151,8 +171,6 @@ class Op:
     unsupported: Mapping[str, Callable[[Instance], bool]] = field(
         default_factory=lambda: MappingProxyType[str, Callable[[Instance], bool]]({})
     )
-    meaning: Meaning | None = None
-    meaning_of: Callable[[Instance, int], Meaning] | None = None
 
     @cached_property
     def instances(self) -> tuple[Instance, ...]:
@@ -169,12 +187,10 @@ class Op:
     def arity(self) -> int:
         return len(self.signature.split("->")[0].split())
 
-    def means(self, instance: Instance, attribute: int) -> Meaning:
+    def means(self, instance: Instance, attribute: int) -> Callable[..., Any]:
         """The meaning at one typing and attribute."""
-        if self.meaning_of is not None:
-            return self.meaning_of(instance, attribute)
-        assert self.meaning is not None, f"{self.name} has no meaning"
-        return self.meaning
+        meaning = self.meaning
+        return meaning.of(instance, attribute) if isinstance(meaning, PerTyping) else meaning
 
     def spellings(self, instance: Instance, backend: str, *, lane: bool = False) -> tuple[str, ...]:
         """The spellings of one typing, simplest first.
@@ -214,6 +230,22 @@ def size_of(instance: Instance) -> int:
     return 0
 
 
+def number_type(scalar: Scalar) -> type[np.generic]:
+    """The NumPy type of plain numbers of a scalar; bfloat16 is held in float32."""
+    return np.dtype("float32" if scalar.dtype == "bfloat16" else scalar.dtype).type
+
+
+def either(test: Callable[[Any], Any], a: float, b: float) -> PerTyping:
+    """The meaning that is the number `a` where an operand passes a test, else `b`."""
+
+    def at(instance: Instance, attribute: int) -> Meaning:
+        number: Any = number_type(scalar_of(instance.result))
+        yes, no = number(a), number(b)
+        return lambda operand: select(test(operand), yes, no)
+
+    return PerTyping(at)
+
+
 def unary(
     name: str,
     doc: str,
@@ -224,6 +256,7 @@ def unary(
     *,
     requires: str = "",
     range: str,
+    meaning: Meaning | PerTyping,
     smoothness: Smoothness = "smooth",
     weight: int = 4,
 ) -> Op:
@@ -234,6 +267,7 @@ def unary(
         doc=doc,
         group=group,
         spell={"warp": warp, "jax": jax},
+        meaning=meaning,
         requires=(requires,),
         range=range,
         partials=(partial,),

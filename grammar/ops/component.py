@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from grammar.ops.base import Instance, Op
+from functools import partial
+
+import numpy as np
+
+from grammar.numeric import arg_extreme, extreme, total
+from grammar.ops.base import Instance, Meaning, Op, PerTyping, either
 from grammar.ops.vector import vector
-from grammar.types import I32
+from grammar.types import I32, element_shape
 
 
 def _i32(instance: Instance) -> bool:
     return instance.result == I32
+
+
+def _sum(instance: Instance, attribute: int) -> Meaning:
+    axes = len(element_shape(instance.operands[0]))
+    return lambda a: total(a, axes)
 
 
 COMPONENT: tuple[Op, ...] = (
@@ -19,6 +29,7 @@ COMPONENT: tuple[Op, ...] = (
         group="component",
         spell={"warp": ("wp.cw_mul(a, b)",), "jax": ("a * b", "jnp.multiply(a, b)")},
         range="mul",
+        meaning=lambda a, b: a * b,
         partials=("component_mul(g, b)", "component_mul(g, a)"),
         smoothness="smooth",
         commutes=True,
@@ -28,11 +39,12 @@ COMPONENT: tuple[Op, ...] = (
         "Vn Vn -> Vn",
         "Componentwise quotient.",
         "component",
-        ("component_div(g, b)", "-component_div(component_mul(g, y), b)"),
+        ("component_div(g, b)", "-component_div(component_mul(g, a), component_mul(b, b))"),
         ("wp.cw_div(a, b)",),
         ("a / b", "jnp.divide(a, b)"),
         requires=("", "nonzero_vector"),
         range="div",
+        meaning=lambda a, b: a / b,
         weight=2,
     ),
     vector(
@@ -44,6 +56,7 @@ COMPONENT: tuple[Op, ...] = (
         ("wp.abs(a)",),
         ("jnp.abs(a)",),
         range="abs",
+        meaning=np.absolute,
         weight=2,
         smoothness="kinked",
     ),
@@ -58,6 +71,7 @@ COMPONENT: tuple[Op, ...] = (
         },
         weight=1,
         range="unit_sign",
+        meaning=either(lambda a: a < 0, -1.0, 1.0),
         partials=("",),
         smoothness="step",
     ),
@@ -73,6 +87,7 @@ COMPONENT: tuple[Op, ...] = (
         ("wp.min(a, b)",),
         ("jnp.minimum(a, b)",),
         range="min",
+        meaning=np.minimum,
         weight=2,
         smoothness="kinked",
         commutes=True,
@@ -89,6 +104,7 @@ COMPONENT: tuple[Op, ...] = (
         ("wp.max(a, b)",),
         ("jnp.maximum(a, b)",),
         range="max",
+        meaning=np.maximum,
         weight=2,
         smoothness="kinked",
         commutes=True,
@@ -107,6 +123,7 @@ COMPONENT: tuple[Op, ...] = (
         },
         weight=3,
         range="sum",
+        meaning=PerTyping(_sum),
         partials=("fill(g)",),
         smoothness="smooth",
     ),
@@ -120,6 +137,7 @@ COMPONENT: tuple[Op, ...] = (
         ("jnp.min(a, axis=-1)",),
         ("jnp.min(a)",),
         range="same",
+        meaning=partial(extreme, largest=False),
         weight=2,
         smoothness="kinked",
     ),
@@ -133,6 +151,7 @@ COMPONENT: tuple[Op, ...] = (
         ("jnp.max(a, axis=-1)",),
         ("jnp.max(a)",),
         range="same",
+        meaning=partial(extreme, largest=True),
         weight=2,
         smoothness="kinked",
     ),
@@ -147,11 +166,15 @@ COMPONENT: tuple[Op, ...] = (
                 "jax": (f"jnp.{name}(a, axis=-1).astype(S)",),
                 "jax_lane": (f"jnp.{name}(a).astype(S)",),
             },
+            meaning=meaning,
             weight=1,
             range="place",
             smoothness="step",
             only=_i32,
         )
-        for name, which in (("argmin", "smallest"), ("argmax", "largest"))
+        for name, which, meaning in (
+            ("argmin", "smallest", partial(arg_extreme, largest=False)),
+            ("argmax", "largest", partial(arg_extreme, largest=True)),
+        )
     ),
 )

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from grammar.ops.base import Instance, Op, unary
-from grammar.types import Scalar
+from typing import Any
+
+import numpy as np
+
+from grammar.numeric import round_half_away, select
+from grammar.ops.base import Instance, Meaning, Op, PerTyping, either, unary
+from grammar.types import Scalar, element_shape
 
 
 def _not_unsigned(instance: Instance) -> bool:
     result = instance.result
     return not (isinstance(result, Scalar) and result.kind == "uint")
+
+
+def _square(a: Any) -> Any:
+    return a * a
+
+
+def _select(instance: Instance, attribute: int) -> Meaning:
+    match len(element_shape(instance.result)):
+        case 0:
+            return select
+        case 1:
+            return lambda a, b, c: select(a[..., None], b, c)
+        case _:
+            return lambda a, b, c: select(a[..., None, None], b, c)
 
 
 ARITHMETIC: tuple[Op, ...] = (
@@ -20,6 +39,7 @@ ARITHMETIC: tuple[Op, ...] = (
         spell={"warp": ("a + b", "wp.add(a, b)"), "jax": ("a + b", "jnp.add(a, b)")},
         weight=14,
         range="add",
+        meaning=lambda a, b: a + b,
         partials=("g", "g"),
         smoothness="smooth",
         commutes=True,
@@ -32,6 +52,7 @@ ARITHMETIC: tuple[Op, ...] = (
         spell={"warp": ("a - b", "wp.sub(a, b)"), "jax": ("a - b", "jnp.subtract(a, b)")},
         weight=12,
         range="sub",
+        meaning=lambda a, b: a - b,
         partials=("g", "-g"),
         smoothness="smooth",
     ),
@@ -43,6 +64,7 @@ ARITHMETIC: tuple[Op, ...] = (
         spell={"warp": ("a * b", "wp.mul(a, b)"), "jax": ("a * b", "jnp.multiply(a, b)")},
         weight=16,
         range="mul",
+        meaning=lambda a, b: a * b,
         partials=("b", "a"),
         smoothness="smooth",
         commutes=True,
@@ -56,7 +78,8 @@ ARITHMETIC: tuple[Op, ...] = (
         weight=9,
         requires=("", "nonzero"),
         range="div",
-        partials=("reciprocal(b)", "-(y / b)"),
+        meaning=lambda a, b: a / b,
+        partials=("reciprocal(b)", "-(a / square(b))"),
         smoothness="smooth",
     ),
     Op(
@@ -66,6 +89,7 @@ ARITHMETIC: tuple[Op, ...] = (
         group="arithmetic",
         spell={"warp": ("-a", "wp.neg(a)"), "jax": ("-a", "jnp.negative(a)")},
         range="neg",
+        meaning=lambda a: -a,
         partials=("-g",),
         smoothness="smooth",
         only=_not_unsigned,
@@ -77,6 +101,7 @@ ARITHMETIC: tuple[Op, ...] = (
         group="arithmetic",
         spell={"warp": ("a * a",), "jax": ("a * a", "jnp.square(a)")},
         range="square",
+        meaning=lambda a: a * a,
         partials=("2.0 * a",),
         smoothness="smooth",
     ),
@@ -88,17 +113,19 @@ ARITHMETIC: tuple[Op, ...] = (
         ("a * a * a",),
         ("a * a * a",),
         range="cube",
+        meaning=lambda a: a * a * a,
         weight=1,
     ),
     unary(
         "reciprocal",
         "1 / a.",
         "arithmetic",
-        "-square(y)",
+        "-reciprocal(square(a))",
         ("T(1) / a",),
         ("T(1) / a", "jnp.reciprocal(a)"),
         requires="nonzero",
         range="reciprocal",
+        meaning=lambda a: 1.0 / a,
     ),
     Op(
         name="midpoint",
@@ -108,6 +135,7 @@ ARITHMETIC: tuple[Op, ...] = (
         spell={"warp": ("T(0.5) * (a + b)",), "jax": ("T(0.5) * (a + b)",)},
         weight=2,
         range="midpoint",
+        meaning=lambda a, b: 0.5 * (a + b),
         partials=("0.5", "0.5"),
         smoothness="smooth",
         commutes=True,
@@ -120,6 +148,7 @@ ARITHMETIC: tuple[Op, ...] = (
         spell={"warp": ("(a - b) * (a - b)",), "jax": ("jnp.square(a - b)",)},
         weight=2,
         range="squared_difference",
+        meaning=lambda a, b: _square(a - b),
         partials=("2.0 * (a - b)", "2.0 * (b - a)"),
         smoothness="smooth",
         commutes=True,
@@ -132,6 +161,7 @@ ARITHMETIC: tuple[Op, ...] = (
         spell={"warp": ("a * b + c",), "jax": ("a * b + c",)},
         weight=4,
         range="multiply_add",
+        meaning=lambda a, b, c: a * b + c,
         partials=("b", "a", "1.0"),
         smoothness="smooth",
     ),
@@ -146,7 +176,8 @@ ARITHMETIC: tuple[Op, ...] = (
         },
         weight=3,
         range="lerp",
-        partials=("1.0 - c", "c", "b - a"),
+        meaning=lambda a, b, c: a * (1.0 - c) + b * c,
+        partials=("1.0 - c", "c", "g * b - g * a"),
         smoothness="smooth",
     ),
     Op(
@@ -161,6 +192,7 @@ ARITHMETIC: tuple[Op, ...] = (
         weight=2,
         requires=("", "nonzero"),
         range="fmod",
+        meaning=np.fmod,
         partials=("1.0", "-trunc(a / b)"),
         smoothness="kinked",
     ),
@@ -173,6 +205,7 @@ ARITHMETIC: tuple[Op, ...] = (
         weight=2,
         requires=("", "nonzero"),
         range="floor_divide",
+        meaning=lambda a, b: np.floor(a / b),
         partials=("", ""),
         smoothness="step",
     ),
@@ -186,6 +219,7 @@ SELECTING: tuple[Op, ...] = (
         group="choice",
         spell={"warp": ("wp.abs(a)",), "jax": ("jnp.abs(a)", "lax.abs(a)")},
         range="abs",
+        meaning=np.absolute,
         partials=("sign(a)",),
         smoothness="kinked",
         only=_not_unsigned,
@@ -198,6 +232,7 @@ SELECTING: tuple[Op, ...] = (
         spell={"warp": ("wp.min(a, b)",), "jax": ("jnp.minimum(a, b)", "lax.min(a, b)")},
         weight=5,
         range="min",
+        meaning=np.minimum,
         partials=("select(a < b, 1.0, 0.0)", "select(b < a, 1.0, 0.0)"),
         smoothness="kinked",
         commutes=True,
@@ -210,6 +245,7 @@ SELECTING: tuple[Op, ...] = (
         spell={"warp": ("wp.max(a, b)",), "jax": ("jnp.maximum(a, b)", "lax.max(a, b)")},
         weight=5,
         range="max",
+        meaning=np.maximum,
         partials=("select(b < a, 1.0, 0.0)", "select(a < b, 1.0, 0.0)"),
         smoothness="kinked",
         commutes=True,
@@ -225,6 +261,7 @@ SELECTING: tuple[Op, ...] = (
         },
         weight=4,
         range="clamp",
+        meaning=lambda a, b, c: np.minimum(np.maximum(a, b), c),
         partials=(
             "select(logical_and(b < a, a < c), 1.0, 0.0)",
             "select(logical_and(a < b, b < c), 1.0, 0.0)",
@@ -244,6 +281,7 @@ SELECTING: tuple[Op, ...] = (
             "jax_matrix": ("jnp.where(a[..., None, None], b, c)",),
             "jax_lane": ("jnp.where(a, b, c)", "lax.select(a, b, c)"),
         },
+        meaning=PerTyping(_select),
         weight=8,
         range="select",
         partials=("", "select(a, g, 0.0)", "select(a, 0.0, g)"),
@@ -260,6 +298,7 @@ SELECTING: tuple[Op, ...] = (
         },
         weight=2,
         range="sign",
+        meaning=np.sign,
         partials=("",),
         smoothness="step",
         only=_not_unsigned,
@@ -272,6 +311,7 @@ SELECTING: tuple[Op, ...] = (
         ("wp.sign(a)", "wp.where(a < T(0), T(-1), T(1))"),
         ("jnp.where(a < T(0), T(-1), T(1))",),
         range="unit_sign",
+        meaning=either(lambda a: a < 0, -1.0, 1.0),
         smoothness="step",
         weight=2,
     ),
@@ -284,6 +324,7 @@ SELECTING: tuple[Op, ...] = (
         weight=2,
         requires=("", "nonzero"),
         range="copysign",
+        meaning=np.copysign,
         partials=("sign(a) * sign(b)", ""),
         smoothness="kinked",
     ),
@@ -295,6 +336,7 @@ SELECTING: tuple[Op, ...] = (
         spell={"warp": ("wp.abs(a - b)",), "jax": ("jnp.abs(a - b)",)},
         weight=2,
         range="absolute_difference",
+        meaning=lambda a, b: np.absolute(a - b),
         partials=("sign(a - b)", "sign(b - a)"),
         smoothness="kinked",
         only=_not_unsigned,
@@ -308,6 +350,7 @@ SELECTING: tuple[Op, ...] = (
         ("wp.step(a)", "wp.where(a < T(0), T(1), T(0))"),
         ("jnp.where(a < T(0), T(1), T(0))", "(a < T(0)).astype(T)"),
         range="zero_one",
+        meaning=either(lambda a: a < 0, 1.0, 0.0),
         smoothness="step",
         weight=1,
     ),
@@ -319,6 +362,7 @@ SELECTING: tuple[Op, ...] = (
         ("wp.where(a < T(0), T(0), T(1))", "T(1) - wp.step(a)"),
         ("jnp.where(a < T(0), T(0), T(1))", "jnp.heaviside(a, T(1))"),
         range="zero_one",
+        meaning=either(lambda a: a < 0, 0.0, 1.0),
         smoothness="step",
         weight=1,
     ),
@@ -330,6 +374,7 @@ SELECTING: tuple[Op, ...] = (
         ("wp.nonzero(a)", "wp.where(a == T(0), T(0), T(1))"),
         ("jnp.where(a == T(0), T(0), T(1))", "(a != T(0)).astype(T)"),
         range="zero_one",
+        meaning=either(lambda a: a == 0, 0.0, 1.0),
         smoothness="step",
         weight=1,
     ),
@@ -337,22 +382,47 @@ SELECTING: tuple[Op, ...] = (
 
 ROUNDING: tuple[Op, ...] = (
     *(
-        unary(name, doc, "rounding", "", warp, jax, range="rounding", smoothness="step", weight=3)
-        for name, doc, warp, jax in (
-            ("floor", "Largest whole number at most a.", ("wp.floor(a)",), ("jnp.floor(a)",)),
-            ("ceil", "Smallest whole number at least a.", ("wp.ceil(a)",), ("jnp.ceil(a)",)),
-            ("trunc", "Whole part, towards zero.", ("wp.trunc(a)",), ("jnp.trunc(a)",)),
+        unary(
+            name,
+            doc,
+            "rounding",
+            "",
+            warp,
+            jax,
+            range="rounding",
+            meaning=meaning,
+            smoothness="step",
+            weight=3,
+        )
+        for name, doc, warp, jax, meaning in (
+            (
+                "floor",
+                "Largest whole number at most a.",
+                ("wp.floor(a)",),
+                ("jnp.floor(a)",),
+                np.floor,
+            ),
+            (
+                "ceil",
+                "Smallest whole number at least a.",
+                ("wp.ceil(a)",),
+                ("jnp.ceil(a)",),
+                np.ceil,
+            ),
+            ("trunc", "Whole part, towards zero.", ("wp.trunc(a)",), ("jnp.trunc(a)",), np.trunc),
             (
                 "round",
                 "Nearest whole number, halves away from zero.",
                 ("wp.round(a)",),
                 ("lax.round(a)", "lax.round(a, lax.RoundingMethod.AWAY_FROM_ZERO)"),
+                round_half_away,
             ),
             (
                 "rint",
                 "Nearest whole number, halves to even.",
                 ("wp.rint(a)",),
                 ("jnp.rint(a)", "jnp.round(a)"),
+                np.rint,
             ),
         )
     ),
@@ -364,6 +434,7 @@ ROUNDING: tuple[Op, ...] = (
         ("a - wp.trunc(a)",),
         ("a - jnp.trunc(a)",),
         range="frac",
+        meaning=lambda a: a - np.trunc(a),
         smoothness="kinked",
         weight=2,
     ),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from grammar import numeric
 from grammar.ops.base import Op, unary
 
 POWERS: tuple[Op, ...] = (
@@ -14,6 +17,7 @@ POWERS: tuple[Op, ...] = (
         ("jnp.sqrt(a)", "lax.sqrt(a)"),
         requires="positive",
         range="sqrt",
+        meaning=np.sqrt,
         weight=6,
     ),
     unary(
@@ -25,6 +29,7 @@ POWERS: tuple[Op, ...] = (
         ("lax.rsqrt(a)", "T(1) / jnp.sqrt(a)"),
         requires="positive",
         range="rsqrt",
+        meaning=lambda a: 1.0 / np.sqrt(a),
         weight=3,
     ),
     unary(
@@ -36,6 +41,7 @@ POWERS: tuple[Op, ...] = (
         ("jnp.cbrt(a)", "lax.cbrt(a)"),
         requires="nonzero",
         range="cbrt",
+        meaning=np.cbrt,
         weight=2,
     ),
     Op(
@@ -50,7 +56,8 @@ POWERS: tuple[Op, ...] = (
         weight=5,
         requires=("positive", "small"),
         range="pow",
-        partials=("b * (y / a)", "log(a) * y"),
+        meaning=np.power,
+        partials=("b * pow(a, b - 1.0)", "log(a) * y"),
         smoothness="smooth",
     ),
     Op(
@@ -65,6 +72,7 @@ POWERS: tuple[Op, ...] = (
         weight=2,
         requires=("leg", "squarable"),
         range="hypot",
+        meaning=np.hypot,
         partials=("a / y", "b / y"),
         smoothness="smooth",
         commutes=True,
@@ -81,6 +89,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("jnp.exp(a)", "lax.exp(a)"),
         requires="small",
         range="exp",
+        meaning=np.exp,
         weight=6,
     ),
     unary(
@@ -92,6 +101,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("jnp.exp2(a)",),
         requires="small",
         range="exp",
+        meaning=np.exp2,
         weight=2,
     ),
     unary(
@@ -103,6 +113,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("jnp.log(a)", "lax.log(a)"),
         requires="positive",
         range="log",
+        meaning=np.log,
         weight=6,
     ),
     unary(
@@ -114,6 +125,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("jnp.log2(a)",),
         requires="positive",
         range="log",
+        meaning=np.log2,
         weight=2,
     ),
     unary(
@@ -125,6 +137,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("jnp.log10(a)",),
         requires="positive",
         range="log",
+        meaning=np.log10,
         weight=2,
     ),
     unary(
@@ -136,6 +149,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("jnp.sinh(a)", "lax.sinh(a)"),
         requires="small",
         range="sinh",
+        meaning=np.sinh,
         weight=2,
     ),
     unary(
@@ -147,6 +161,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("jnp.cosh(a)", "lax.cosh(a)"),
         requires="small",
         range="cosh",
+        meaning=np.cosh,
         weight=2,
     ),
     unary(
@@ -157,6 +172,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("wp.tanh(a)",),
         ("jnp.tanh(a)", "lax.tanh(a)"),
         range="shrink_to_unit",
+        meaning=np.tanh,
         weight=6,
     ),
     Op(
@@ -170,6 +186,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         },
         weight=2,
         range="logaddexp",
+        meaning=lambda a, b: np.maximum(a, b) + np.log(1.0 + np.exp(-np.absolute(a - b))),
         partials=("exp(a - y)", "exp(b - y)"),
         smoothness="smooth",
         commutes=True,
@@ -183,6 +200,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("lax.erf(a)", "jax.scipy.special.erf(a)"),
         requires="moderate",
         range="unit",
+        meaning=numeric.erf,
         weight=2,
     ),
     unary(
@@ -194,6 +212,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("lax.erfc(a)", "jax.scipy.special.erfc(a)"),
         requires="moderate",
         range="zero_two",
+        meaning=numeric.erfc,
         weight=1,
     ),
     unary(
@@ -205,6 +224,7 @@ EXPONENTIALS: tuple[Op, ...] = (
         ("lax.erf_inv(a)", "jax.scipy.special.erfinv(a)"),
         requires="half",
         range="unit",
+        meaning=numeric.erfinv,
         weight=1,
     ),
 )
@@ -219,6 +239,7 @@ TRIGONOMETRY: tuple[Op, ...] = (
         ("jnp.sin(a)", "lax.sin(a)"),
         requires="angle",
         range="unit",
+        meaning=np.sin,
         weight=6,
     ),
     unary(
@@ -230,6 +251,7 @@ TRIGONOMETRY: tuple[Op, ...] = (
         ("jnp.cos(a)", "lax.cos(a)"),
         requires="angle",
         range="unit",
+        meaning=np.cos,
         weight=6,
     ),
     unary(
@@ -241,6 +263,7 @@ TRIGONOMETRY: tuple[Op, ...] = (
         ("jnp.tan(a)", "lax.tan(a)"),
         requires="unit",
         range="two",
+        meaning=np.tan,
         weight=2,
     ),
     unary(
@@ -252,6 +275,7 @@ TRIGONOMETRY: tuple[Op, ...] = (
         ("jnp.arcsin(a)", "lax.asin(a)"),
         requires="half",
         range="unit",
+        meaning=np.arcsin,
         weight=2,
     ),
     unary(
@@ -263,6 +287,7 @@ TRIGONOMETRY: tuple[Op, ...] = (
         ("jnp.arccos(a)", "lax.acos(a)"),
         requires="half",
         range="acos",
+        meaning=np.arccos,
         weight=2,
     ),
     unary(
@@ -273,6 +298,7 @@ TRIGONOMETRY: tuple[Op, ...] = (
         ("wp.atan(a)",),
         ("jnp.arctan(a)", "lax.atan(a)"),
         range="two",
+        meaning=np.arctan,
         weight=3,
     ),
     Op(
@@ -288,6 +314,7 @@ TRIGONOMETRY: tuple[Op, ...] = (
         weight=3,
         requires=("leg", "squarable"),
         range="four",
+        meaning=np.arctan2,
         partials=("b / (square(a) + square(b))", "-(a / (square(a) + square(b)))"),
         smoothness="kinked",
     ),
@@ -299,6 +326,7 @@ TRIGONOMETRY: tuple[Op, ...] = (
         ("wp.degrees(a)",),
         ("jnp.degrees(a)", "jnp.rad2deg(a)"),
         range="degrees",
+        meaning=np.degrees,
         weight=1,
     ),
     unary(
@@ -309,6 +337,7 @@ TRIGONOMETRY: tuple[Op, ...] = (
         ("wp.radians(a)",),
         ("jnp.radians(a)", "jnp.deg2rad(a)"),
         range="radians",
+        meaning=np.radians,
         weight=1,
     ),
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from grammar.ops.base import Op
+import numpy as np
+
+from grammar.numeric import truncate_divide
+from grammar.ops.base import Meaning, Op
 
 
 def _binary(
@@ -14,6 +17,7 @@ def _binary(
     *,
     requires: str = "",
     range: str,
+    meaning: Meaning,
     weight: int = 4,
     commutes: bool = False,
 ) -> Op:
@@ -23,6 +27,7 @@ def _binary(
         doc=doc,
         group=group,
         spell={"warp": warp, "jax": jax},
+        meaning=meaning,
         requires=("", requires),
         range=range,
         weight=weight,
@@ -39,6 +44,7 @@ INTEGER: tuple[Op, ...] = (
         ("lax.div(a, b)",),
         requires="nonzero_integer",
         range="div_trunc",
+        meaning=truncate_divide,
     ),
     _binary(
         "rem",
@@ -48,6 +54,7 @@ INTEGER: tuple[Op, ...] = (
         ("lax.rem(a, b)", "jnp.fmod(a, b)"),
         requires="nonzero_integer",
         range="rem",
+        meaning=np.fmod,
     ),
     _binary(
         "div_floor",
@@ -57,6 +64,7 @@ INTEGER: tuple[Op, ...] = (
         ("a // b", "jnp.floor_divide(a, b)"),
         requires="nonzero_integer",
         range="div_floor",
+        meaning=lambda a, b: a // b,
     ),
     _binary(
         "modulo",
@@ -66,6 +74,7 @@ INTEGER: tuple[Op, ...] = (
         ("a % b", "jnp.mod(a, b)", "jnp.remainder(a, b)"),
         requires="nonzero_integer",
         range="modulo",
+        meaning=lambda a, b: a % b,
     ),
     _binary(
         "bit_and",
@@ -74,6 +83,7 @@ INTEGER: tuple[Op, ...] = (
         ("a & b", "wp.bit_and(a, b)"),
         ("a & b", "jnp.bitwise_and(a, b)"),
         range="bit_and",
+        meaning=lambda a, b: a & b,
         weight=6,
         commutes=True,
     ),
@@ -84,6 +94,7 @@ INTEGER: tuple[Op, ...] = (
         ("a | b", "wp.bit_or(a, b)"),
         ("a | b", "jnp.bitwise_or(a, b)"),
         range="bit_or",
+        meaning=lambda a, b: a | b,
         commutes=True,
     ),
     _binary(
@@ -93,6 +104,7 @@ INTEGER: tuple[Op, ...] = (
         ("a ^ b", "wp.bit_xor(a, b)"),
         ("a ^ b", "jnp.bitwise_xor(a, b)"),
         range="bit_xor",
+        meaning=lambda a, b: a ^ b,
         commutes=True,
     ),
     Op(
@@ -103,6 +115,7 @@ INTEGER: tuple[Op, ...] = (
         spell={"warp": ("~a", "wp.invert(a)"), "jax": ("~a", "jnp.invert(a)")},
         weight=2,
         range="bit_not",
+        meaning=lambda a: ~a,
     ),
     _binary(
         "shift_left",
@@ -112,6 +125,7 @@ INTEGER: tuple[Op, ...] = (
         ("a << b", "jnp.left_shift(a, b)"),
         requires="shift",
         range="shift_left",
+        meaning=lambda a, b: a << b,
     ),
     _binary(
         "shift_right",
@@ -121,6 +135,7 @@ INTEGER: tuple[Op, ...] = (
         ("a >> b", "jnp.right_shift(a, b)"),
         requires="shift",
         range="shift_right",
+        meaning=lambda a, b: a >> b,
     ),
     Op(
         name="bit_test",
@@ -134,6 +149,7 @@ INTEGER: tuple[Op, ...] = (
         weight=1,
         requires=("", "shift"),
         range="truth",
+        meaning=lambda a, b: ((a >> b) & 1) != 0,
     ),
     Op(
         name="is_odd",
@@ -143,5 +159,6 @@ INTEGER: tuple[Op, ...] = (
         spell={"warp": ("(a & T(1)) == T(1)",), "jax": ("(a & T(1)) == T(1)",)},
         weight=2,
         range="truth",
+        meaning=lambda a: (a & 1) == 1,
     ),
 )

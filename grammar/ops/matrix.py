@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from grammar.ops.base import Instance, Op, size_of
+import numpy as np
+
+from grammar import numeric
+from grammar.numeric import matmul, select, stack, total, transpose
+from grammar.ops.base import Instance, Meaning, Op, PerTyping, number_type, size_of
 from grammar.types import F32, F64, scalar_of
 
 
@@ -35,6 +40,7 @@ def _matrix(
     *,
     requires: tuple[str, ...] = (),
     range: str,
+    meaning: Meaning | PerTyping,
     weight: int = 4,
     attributes: Callable[[Instance], int] = _none,
     only: Callable[[Instance], bool] | None = None,
@@ -46,6 +52,7 @@ def _matrix(
         doc=doc,
         group="matrix",
         spell={"warp": warp, "jax": jax, "jax_lane": lane},
+        meaning=meaning,
         weight=weight,
         requires=requires,
         range=range,
@@ -55,6 +62,58 @@ def _matrix(
         only=only,
         commutes=commutes,
     )
+
+
+def _rows(*parts: Any) -> Any:
+    return stack(parts, -2)
+
+
+def _columns(*parts: Any) -> Any:
+    return stack(parts)
+
+
+def ddot(a: Any, b: Any) -> Any:
+    """The sum of the products of elements."""
+    return total(a * b, 2)
+
+
+def _identity(instance: Instance, attribute: int) -> Meaning:
+    made = np.eye(size_of(instance), dtype=number_type(scalar_of(instance.result)))
+    return lambda: made
+
+
+def _diagonal(instance: Instance, attribute: int) -> Meaning:
+    diagonal = np.eye(size_of(instance), dtype=bool)
+    return lambda a: select(diagonal, a[..., None], 0.0)
+
+
+def _get_diagonal(instance: Instance, attribute: int) -> Meaning:
+    places = np.arange(size_of(instance))
+    return lambda a: a[..., places, places]
+
+
+def _element(instance: Instance, attribute: int) -> Meaning:
+    i, j = divmod(attribute, size_of(instance))
+    return lambda a: a[..., i, j]
+
+
+_SKEW = np.array([[0, 2, 1], [2, 0, 0], [1, 0, 0]])
+_PLUS, _OFF = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], bool), ~np.eye(3, dtype=bool)
+
+
+def _skew(a: Any) -> Any:
+    magnitudes = a[..., _SKEW]
+    return select(_OFF, select(_PLUS, magnitudes, -magnitudes), 0.0)
+
+
+def _trace(instance: Instance, attribute: int) -> Meaning:
+    places = np.arange(size_of(instance))
+    return lambda a: total(a[..., places, places], 1)
+
+
+def _add_diagonal(instance: Instance, attribute: int) -> Meaning:
+    diagonal = np.eye(size_of(instance), dtype=bool)
+    return lambda a, b: a + select(diagonal, b[..., None, None], 0.0)
 
 
 def _from_vectors(size: int, rows: bool) -> Op:
@@ -70,6 +129,7 @@ def _from_vectors(size: int, rows: bool) -> Op:
         (f"jnp.stack(jnp.broadcast_arrays({arguments}), axis={axis})",),
         (f"jnp.stack([{arguments}])",) if rows else (f"jnp.stack([{arguments}], axis=1)",),
         range="join",
+        meaning=_rows if rows else _columns,
         weight=2,
     )
 
@@ -87,6 +147,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ),
         ("jnp.array([[a, b], [c, d]])",),
         range="join",
+        meaning=lambda a, b, c, d: stack((stack((a, b)), stack((c, d))), -2),
         weight=2,
     ),
     *(_from_vectors(size, rows) for rows in (True, False) for size in (2, 3, 4)),
@@ -98,6 +159,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("wp.identity(n, dtype=S)",),
         ("jnp.eye(n, dtype=S)", "jnp.identity(n, dtype=S)"),
         range="identity",
+        meaning=PerTyping(_identity),
         weight=1,
     ),
     _matrix(
@@ -109,6 +171,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("a[..., None] * jnp.eye(n, dtype=S)",),
         ("jnp.diag(a)",),
         range="with_zero",
+        meaning=PerTyping(_diagonal),
         weight=2,
     ),
     _matrix(
@@ -120,6 +183,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("jnp.diagonal(a, axis1=-2, axis2=-1)",),
         ("jnp.diag(a)", "jnp.diagonal(a)"),
         range="same",
+        meaning=PerTyping(_get_diagonal),
         weight=2,
     ),
     _matrix(
@@ -131,6 +195,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("a[..., i, j]",),
         ("a[i, j]",),
         range="same",
+        meaning=PerTyping(_element),
         weight=4,
         attributes=_elements,
     ),
@@ -143,6 +208,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("a[..., i, :]",),
         ("a[i]",),
         range="same",
+        meaning=PerTyping(lambda instance, k: lambda a: a[..., k, :]),
         weight=3,
         attributes=size_of,
     ),
@@ -155,6 +221,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("a[..., i]",),
         ("a[:, i]",),
         range="same",
+        meaning=PerTyping(lambda instance, k: lambda a: a[..., k]),
         weight=2,
         attributes=size_of,
     ),
@@ -167,6 +234,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("a[..., :, None] * b[..., None, :]", 'jnp.einsum("...x,...y->...xy", a, b)'),
         ("jnp.outer(a, b)",),
         range="mul",
+        meaning=lambda a, b: a[..., :, None] * b[..., None, :],
         weight=3,
     ),
     _matrix(
@@ -181,6 +249,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("jnp.cross(jnp.eye(3, dtype=S), a[..., None, :])",),
         ("jnp.cross(jnp.eye(3, dtype=S), a)",),
         range="skew",
+        meaning=_skew,
         weight=1,
     ),
 )
@@ -195,17 +264,19 @@ PRODUCTS: tuple[Op, ...] = (
         ("a[..., None, None] * b",),
         ("a * b", "b * a"),
         range="mul",
+        meaning=lambda a, b: a[..., None, None] * b,
     ),
     _matrix(
         "matrix_div",
         "Mn F -> Mn",
         "Matrix divided by a number.",
-        ("matrix_div(g, b)", "-(ddot(g, y) / b)"),
+        ("matrix_div(g, b)", "-(ddot(g, a) / square(b))"),
         ("a / b",),
         ("a / b[..., None, None]",),
         ("a / b",),
         requires=("", "nonzero"),
         range="div",
+        meaning=lambda a, b: a / b[..., None, None],
         weight=2,
     ),
     _matrix(
@@ -217,6 +288,7 @@ PRODUCTS: tuple[Op, ...] = (
         ('jnp.einsum("...xy,...y->...x", a, b)', "jnp.matvec(a, b)", "(a @ b[..., None])[..., 0]"),
         ("a @ b", "jnp.dot(a, b)"),
         range="dot",
+        meaning=lambda a, b: matmul(a, b[..., None])[..., 0],
         weight=6,
     ),
     _matrix(
@@ -228,6 +300,7 @@ PRODUCTS: tuple[Op, ...] = (
         ('jnp.einsum("...x,...xy->...y", a, b)', "jnp.vecmat(a, b)"),
         ("a @ b", "jnp.dot(a, b)"),
         range="dot",
+        meaning=lambda a, b: matmul(a[..., None, :], b)[..., 0, :],
         weight=2,
     ),
     _matrix(
@@ -239,6 +312,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("a @ b", "jnp.matmul(a, b)", 'jnp.einsum("...xy,...yz->...xz", a, b)'),
         ("jnp.dot(a, b)",),
         range="dot",
+        meaning=matmul,
         weight=6,
     ),
     _matrix(
@@ -253,6 +327,7 @@ PRODUCTS: tuple[Op, ...] = (
         ('jnp.einsum("...x,...xy,...y->...", a, b, a)',),
         ("a @ b @ a",),
         range="quadratic",
+        meaning=lambda a, b: total(a[..., :, None] * b * a[..., None, :], 2),
         weight=1,
     ),
     _matrix(
@@ -264,6 +339,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.sum(a * b, axis=(-2, -1))", 'jnp.einsum("...xy,...xy->...", a, b)'),
         ("jnp.sum(a * b)", "jnp.vdot(a, b)"),
         range="ddot",
+        meaning=ddot,
         weight=2,
         commutes=True,
     ),
@@ -276,6 +352,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.swapaxes(a, -1, -2)", "jnp.matrix_transpose(a)", "a.mT"),
         ("a.T", "jnp.transpose(a)"),
         range="transpose",
+        meaning=transpose,
         weight=4,
     ),
     _matrix(
@@ -287,6 +364,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.trace(a, axis1=-2, axis2=-1)",),
         ("jnp.trace(a)",),
         range="trace",
+        meaning=PerTyping(_trace),
         weight=3,
     ),
     _matrix(
@@ -298,6 +376,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("T(0.5) * (a + jnp.swapaxes(a, -1, -2))",),
         ("T(0.5) * (a + a.T)",),
         range="symmetrize",
+        meaning=lambda a: 0.5 * (a + transpose(a)),
         weight=1,
     ),
     _matrix(
@@ -309,18 +388,23 @@ PRODUCTS: tuple[Op, ...] = (
         ("a + b[..., None, None] * jnp.eye(n, dtype=S)",),
         ("a + b * jnp.eye(n, dtype=S)",),
         range="add_diagonal",
+        meaning=PerTyping(_add_diagonal),
         weight=2,
     ),
     _matrix(
         "matrix_squash",
         "Mn -> Mn",
         "a / (1 + ddot(a, a)): a matrix of Frobenius norm below 1.",
-        ("matrix_div(g - matrix_scale(2.0 * ddot(g, y), a), 1.0 + ddot(a, a))",),
+        (
+            "matrix_div(g, 1.0 + ddot(a, a))"
+            " - matrix_scale(2.0 * (ddot(g, a) / square(1.0 + ddot(a, a))), a)",
+        ),
         ("a / (T(1) + wp.ddot(a, a))",),
         ("a / (T(1) + jnp.sum(a * a, axis=(-2, -1), keepdims=True))",),
         ("a / (T(1) + jnp.sum(a * a))",),
         requires=("squarable_matrix",),
         range="squash",
+        meaning=lambda a: a / (1.0 + ddot(a, a))[..., None, None],
         weight=1,
     ),
     _matrix(
@@ -333,6 +417,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.linalg.norm(a)",),
         requires=("leg_matrix",),
         range="frobenius",
+        meaning=lambda a: np.sqrt(ddot(a, a)),
         weight=1,
     ),
     _matrix(
@@ -344,6 +429,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.linalg.det(a)",),
         requires=("dominant",),
         range="determinant",
+        meaning=numeric.determinant,
         weight=2,
         only=_wide_up_to_3,
     ),
@@ -356,6 +442,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.linalg.inv(a)",),
         requires=("dominant",),
         range="inverse",
+        meaning=numeric.inverse,
         weight=2,
         only=_wide,
     ),

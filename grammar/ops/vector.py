@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from grammar.ops.base import Op, Smoothness, size_of
+from typing import Any
+
+import numpy as np
+
+from grammar import numeric
+from grammar.numeric import select, stack, total
+from grammar.ops.base import Instance, Meaning, Op, PerTyping, Smoothness, size_of
+from grammar.types import element_shape
 
 
 def vector(
@@ -17,6 +24,7 @@ def vector(
     *,
     requires: tuple[str, ...] = (),
     range: str,
+    meaning: Meaning | PerTyping,
     weight: int = 4,
     smoothness: Smoothness = "smooth",
     commutes: bool = False,
@@ -28,6 +36,7 @@ def vector(
         doc=doc,
         group=group,
         spell={"warp": warp, "jax": jax, "jax_lane": lane},
+        meaning=meaning,
         weight=weight,
         requires=requires,
         range=range,
@@ -35,6 +44,43 @@ def vector(
         smoothness=smoothness,
         commutes=commutes,
     )
+
+
+def _join(*parts: Any) -> Any:
+    return stack(parts)
+
+
+def dot(a: Any, b: Any) -> Any:
+    """The inner product of vectors."""
+    return total(a * b, 1)
+
+
+def length(a: Any) -> Any:
+    """The Euclidean norm of vectors."""
+    return np.sqrt(total(a * a, 1))
+
+
+_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
+
+
+def cross(a: Any, b: Any) -> Any:
+    """The vector product."""
+    return a[..., _NEXT] * b[..., _LAST] - a[..., _LAST] * b[..., _NEXT]
+
+
+def _distance_squared(a: Any, b: Any) -> Any:
+    difference = a - b
+    return total(difference * difference, 1)
+
+
+def _fill(instance: Instance, attribute: int) -> Meaning:
+    shape = element_shape(instance.result)
+    return lambda a: numeric.fill(a, shape)
+
+
+def _basis(instance: Instance, place: int) -> Meaning:
+    chosen = np.arange(size_of(instance)) == place
+    return lambda a: select(chosen, a[..., None], 0.0)
 
 
 def _construction(size: int) -> Op:
@@ -50,6 +96,7 @@ def _construction(size: int) -> Op:
             "jax": (f"jnp.stack(jnp.broadcast_arrays({arguments}), axis=-1)",),
             "jax_lane": (f"jnp.stack([{arguments}])", f"jnp.array([{arguments}])"),
         },
+        meaning=_join,
         weight=4 if size == 3 else 2,
         range="join",
         partials=tuple(f"component[{k}](g)" for k in range(size)),
@@ -73,6 +120,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         },
         weight=2,
         range="same",
+        meaning=PerTyping(_fill),
         partials=("sum_components(g)",),
         smoothness="smooth",
     ),
@@ -88,6 +136,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         },
         weight=1,
         range="with_zero",
+        meaning=PerTyping(_basis),
         partials=("component[i](g)",),
         smoothness="smooth",
         attributes=size_of,
@@ -104,6 +153,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         },
         weight=6,
         range="same",
+        meaning=PerTyping(lambda instance, k: lambda a: a[..., k]),
         partials=("basis[i](g)",),
         smoothness="smooth",
         attributes=size_of,
@@ -121,6 +171,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("a[..., None] * b",),
         ("a * b", "b * a"),
         range="mul",
+        meaning=lambda a, b: a[..., None] * b,
         weight=6,
     ),
     vector(
@@ -128,12 +179,13 @@ PRODUCTS: tuple[Op, ...] = (
         "Vn F -> Vn",
         "Vector divided by a number.",
         "vector",
-        ("vector_div(g, b)", "-(dot(g, y) / b)"),
+        ("vector_div(g, b)", "-(dot(g, a) / square(b))"),
         ("a / b",),
         ("a / b[..., None]",),
         ("a / b",),
         requires=("", "nonzero"),
         range="div",
+        meaning=lambda a, b: a / b[..., None],
         weight=3,
     ),
     vector(
@@ -146,6 +198,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("a + b[..., None]",),
         ("a + b",),
         range="add",
+        meaning=lambda a, b: a + b[..., None],
         weight=2,
     ),
     vector(
@@ -158,6 +211,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.sum(a * b, axis=-1)", 'jnp.einsum("...x,...x->...", a, b)', "jnp.vecdot(a, b)"),
         ("jnp.dot(a, b)", "a @ b"),
         range="dot",
+        meaning=dot,
         weight=6,
         commutes=True,
     ),
@@ -170,6 +224,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("wp.cross(a, b)",),
         ("jnp.cross(a, b)",),
         range="cross",
+        meaning=cross,
         weight=4,
     ),
     vector(
@@ -182,6 +237,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.sum(a * jnp.cross(b, c), axis=-1)",),
         ("jnp.dot(a, jnp.cross(b, c))",),
         range="triple",
+        meaning=lambda a, b, c: dot(a, cross(b, c)),
         weight=1,
     ),
     vector(
@@ -189,11 +245,12 @@ PRODUCTS: tuple[Op, ...] = (
         "Vn Vn F -> Vn",
         "a * (1 - c) + b * c.",
         "vector",
-        ("scale(1.0 - c, g)", "scale(c, g)", "dot(g, b - a)"),
+        ("scale(1.0 - c, g)", "scale(c, g)", "dot(g, b) - dot(g, a)"),
         ("wp.lerp(a, b, c)",),
         ("a * (T(1) - c[..., None]) + b * c[..., None]",),
         ("a * (T(1) - c) + b * c",),
         range="lerp",
+        meaning=lambda a, b, c: a * (1.0 - c[..., None]) + b * c[..., None],
         weight=2,
     ),
     vector(
@@ -206,6 +263,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("a[..., None] * b + c",),
         ("a * b + c",),
         range="multiply_add",
+        meaning=lambda a, b, c: a[..., None] * b + c,
         weight=3,
     ),
     vector(
@@ -221,6 +279,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("a - T(2) * jnp.sum(a * b, axis=-1, keepdims=True) * b",),
         ("a - T(2) * jnp.dot(a, b) * b",),
         range="reflect",
+        meaning=lambda a, b: a - (2.0 * dot(a, b))[..., None] * b,
         weight=1,
     ),
     vector(
@@ -238,6 +297,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.dot(a, b) / jnp.dot(b, b) * b",),
         requires=("squarable_vector", "leg_vector"),
         range="project",
+        meaning=lambda a, b: (dot(a, b) / dot(b, b))[..., None] * b,
         weight=1,
     ),
 )
@@ -254,6 +314,7 @@ NORMS: tuple[Op, ...] = (
         ("jnp.linalg.norm(a)",),
         requires=("leg_vector",),
         range="length",
+        meaning=length,
         weight=4,
     ),
     vector(
@@ -266,6 +327,7 @@ NORMS: tuple[Op, ...] = (
         ("jnp.sum(a * a, axis=-1)", "jnp.sum(jnp.square(a), axis=-1)"),
         ("jnp.dot(a, a)",),
         range="length_squared",
+        meaning=lambda a: dot(a, a),
         weight=3,
     ),
     vector(
@@ -282,6 +344,7 @@ NORMS: tuple[Op, ...] = (
         ("a / jnp.linalg.norm(a)",),
         requires=("leg_vector",),
         range="normalize",
+        meaning=lambda a: a / length(a)[..., None],
         weight=4,
     ),
     vector(
@@ -289,12 +352,13 @@ NORMS: tuple[Op, ...] = (
         "Vn -> Vn",
         "a / (1 + dot(a, a)): a vector shorter than 1.",
         "vector",
-        ("vector_div(g - scale(2.0 * dot(g, y), a), 1.0 + dot(a, a))",),
+        ("vector_div(g, 1.0 + dot(a, a)) - scale(2.0 * (dot(g, a) / square(1.0 + dot(a, a))), a)",),
         ("a / (T(1) + wp.dot(a, a))", "a / (T(1) + wp.length_sq(a))"),
         ("a / (T(1) + jnp.sum(a * a, axis=-1, keepdims=True))",),
         ("a / (T(1) + jnp.dot(a, a))",),
         requires=("squarable_vector",),
         range="squash",
+        meaning=lambda a: a / (1.0 + dot(a, a))[..., None],
         weight=1,
     ),
     vector(
@@ -308,6 +372,7 @@ NORMS: tuple[Op, ...] = (
         ("jnp.linalg.norm(a - b)",),
         requires=("squarable_vector", "squarable_vector"),
         range="distance",
+        meaning=lambda a, b: length(a - b),
         weight=2,
         smoothness="kinked",
         commutes=True,
@@ -322,6 +387,7 @@ NORMS: tuple[Op, ...] = (
         ("jnp.sum(jnp.square(a - b), axis=-1)",),
         ("jnp.sum(jnp.square(a - b))",),
         range="distance_squared",
+        meaning=_distance_squared,
         weight=2,
         commutes=True,
     ),

@@ -5,6 +5,7 @@ control flow as results and carried values, and one store or atomic at the end r
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 
 from grammar.build import Builder
@@ -18,18 +19,32 @@ from grammar.types import Array, Element, int_limits, scalar_of
 _COMBINE = {"atomic_add": "add", "atomic_sub": "add", "atomic_min": "min", "atomic_max": "max"}
 
 
-def promote_cells(unit: Unit) -> Unit:
+def promote_cells(unit: Unit, atomics: Collection[str] = ATOMICS) -> Unit:
     """The kernel with all stores and atomics at the end of its body, at most one store per array
     and one atomic per atomic statement it had; an array whose old content matters is loaded once
-    at the start. A unit that writes nothing is returned as it is.
+    at the start. A unit that writes nothing is returned as it is. Atomics of other kinds than
+    `atomics` stay where they are.
 
-    ValueError for a unit with exits: `remove_exits` comes first.
+    ValueError for a unit with exits, for `remove_exits` comes first, and for an atomic that would
+    leave the region in which its index is defined.
     """
     if has_exits(unit):
         raise ValueError("promote_cells: the unit has exits; apply remove_exits first")
-    sites = tuple([s for s in walk(unit.body) if s.op in ATOMICS])
+    sites = tuple([s for s in walk(unit.body) if s.op in atomics])
     stored = stored_arrays(unit)
+    _indices_at_the_top(unit, sites)
     return _Promotion(unit, stored, sites).unit() if sites or stored else unit
+
+
+def _indices_at_the_top(unit: Unit, sites: tuple[Statement, ...]) -> None:
+    top = {value.id for value in unit.body.params}
+    top.update([value.id for s in unit.body.body for value in s.results])
+    for site in sites:
+        for index in site.operands[1:-1]:
+            if index.id not in top:
+                raise ValueError(
+                    f"promote_cells: index %{index.id} of {site.op} is not defined at the top level"
+                )
 
 
 class _Promotion:
@@ -54,7 +69,7 @@ class _Promotion:
         for statement in region.body:
             if statement.op == "store":
                 found.add(statement.operands[0].id)
-            elif statement.op in ATOMICS:
+            elif id(statement) in self.key_of:
                 found.add(self.key_of[id(statement)])
             elif statement.regions:
                 inner = set[int]().union(*[self.find_written(r) for r in statement.regions])
@@ -121,7 +136,7 @@ class _Promotion:
         for statement in region.body:
             if statement.op == "store":
                 self.write(statement.operands[0].id, self.now(statement.operands[-1:])[0])
-            elif statement.op in ATOMICS:
+            elif id(statement) in self.key_of:
                 key = self.key_of[id(statement)]
                 self.write(key, self.now(statement.operands[-1:])[0])
             elif statement.op == "load" and statement.operands[0].id in self.state:

@@ -38,14 +38,23 @@ def eliminate_dead(unit: Unit, *, parameters: bool = False) -> Unit:
 
 def drop_unused_units(program: Program) -> Program:
     """Keep the units that the entry calls or launches, directly or not, and renumber them."""
+    return renumbered(program, reached_units(program))
+
+
+def reached_units(program: Program) -> tuple[int, ...]:
+    """The numbers of the units that the entry calls or launches, directly or not, and its own."""
     reached = [False] * len(program.units)
     reached[-1] = True
     for number in range(len(reached) - 1, -1, -1):
         if reached[number]:
             for target in _targets(program.units[number].body):
                 reached[target] = True
-    kept = [number for number, is_reached in enumerate(reached) if is_reached]
-    if len(kept) == len(reached):
+    return tuple([number for number, is_reached in enumerate(reached) if is_reached])
+
+
+def renumbered(program: Program, kept: tuple[int, ...]) -> Program:
+    """The program of some of its units, which reach no others."""
+    if len(kept) == len(program.units):
         return program
     numbers = {old: new for new, old in enumerate(kept)}
     return Program(

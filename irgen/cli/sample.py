@@ -101,7 +101,7 @@ def _check(request: Request, start: str, view: str) -> _Job:
     row = _row(request.view or view)
 
     from irgen.catalog import find_backend, find_grammar, find_levels
-    from irgen.service import stream
+    from irgen.streaming import stream
 
     grammar = find_grammar(request.grammar)
     backend = find_backend(request.backend)

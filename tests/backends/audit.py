@@ -1,4 +1,5 @@
-"""Runs spellings of op rows on seeded operands in their domains, in Warp and in JAX."""
+"""Runs spellings of op rows on seeded operands in their domains, in Warp and in JAX, forward and
+backward."""
 
 from __future__ import annotations
 
@@ -35,6 +36,16 @@ class Case:
         operands = ", ".join(map(str, self.instance.operands))
         at = f"[{self.attribute}]" if self.op.attributes(self.instance) else ""
         return f"{self.op.name}{at}({operands}) -> {self.instance.result}: {self.spelling}"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came back of one case: the result, and per operand its share of the cotangent, None
+    where it has none."""
+
+    case: Case
+    result: Any
+    pulled: tuple[Any, ...] | None = None
 
 
 def cases(backend: str, instances: Iterable[tuple[Op, Instance]], every: bool) -> list[Case]:
@@ -99,6 +110,22 @@ def _draw(random: np.random.Generator, type_: Element, width: float) -> Any:
     return np.asarray(random.integers(low, int(3 * width) + 1)).astype(host_dtype(type_))
 
 
+def cotangents(case: Case) -> Any:
+    """A seeded cotangent of the result, for `LANES` lanes."""
+    seed = zlib.crc32(f"cotangent {case.op.name} {case.instance.result}".encode())
+    shape = (LANES, *element_shape(case.instance.result))
+    drawn = np.random.default_rng(seed).uniform(0.5, 2.0, shape)
+    return drawn.astype(host_dtype(case.instance.result))
+
+
+def differentiable(case: Case) -> bool:
+    """Whether the op declares how its floats move."""
+    floats = [scalar_of(type_).kind == "float" for type_ in case.instance.operands]
+    return (
+        bool(case.op.partials) and any(floats) and scalar_of(case.instance.result).kind == "float"
+    )
+
+
 def range_of(type_: Element, value: Any) -> Range:
     """The smallest range that holds all components of a value."""
     numbers = [constant(scalar_of(type_), float(x)) for x in np.asarray(value).ravel()]
@@ -132,10 +159,7 @@ def grouped(found: Sequence[Case], size: int) -> list[tuple[Instance, list[Case]
 
 # Warp -------------------------------------------------------------------------------------------
 
-_HEADER = """import warp as wp
-
-wp.set_module_options({"enable_backward": False})
-""" + "".join(
+_HEADER = "import warp as wp\n\n" + "".join(
     [f"bf16x{n} = wp.types.vector(length={n}, dtype=wp.bfloat16)\n" for n in (2, 3, 4)]
     + [f"bf16x{n}x{n} = wp.types.matrix(shape=({n}, {n}), dtype=wp.bfloat16)\n" for n in (2, 3, 4)]
 )
@@ -157,41 +181,69 @@ def _warp_kernel(number: int, instance: Instance, held: Sequence[Case]) -> str:
     return "\n".join(lines)
 
 
-def run_warp(found: Sequence[Case], folder: Path, name: str) -> list[tuple[Case, Any]]:
-    """The results of Warp spellings on the CPU, unoptimized; one module for all of them."""
+def run_warp(
+    found: Sequence[Case], folder: Path, name: str, *, backward: bool = False
+) -> list[Ran]:
+    """The results of Warp spellings on the CPU, unoptimized; one module for all of them. With
+    `backward`, their adjoints too."""
     import warp as wp
 
     groups = grouped(found, 48)
     kernels = [_warp_kernel(k, instance, held) for k, (instance, held) in enumerate(groups)]
     path = folder / f"{name}.py"
-    path.write_text("\n\n".join([_HEADER, *kernels]) + "\n")
+    options = f'wp.set_module_options({{"enable_backward": {backward}}})'
+    path.write_text("\n\n".join([_HEADER, options, *kernels]) + "\n")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    out: list[tuple[Case, Any]] = []
+    out: list[Ran] = []
     for k, (instance, held) in enumerate(groups):
+        types = (*instance.operands, instance.result)
         operands = [samples(case.op, instance) for case in held]
         hosts = [
             np.ascontiguousarray([values[place] for values in operands])
             for place in range(len(instance.operands))
         ]
-        result = np.zeros(
-            (len(held), LANES, *element_shape(instance.result)), host_dtype(instance.result)
-        )
-        types = (*instance.operands, instance.result)
-        arrays = [
-            wp.array(
-                ptr=host.ctypes.data,
-                dtype=eval(warp_type(type_), vars(module)),
-                shape=(len(held), LANES),
+        shape = (len(held), LANES, *element_shape(instance.result))
+        hosts.append(np.zeros(shape, host_dtype(instance.result)))
+
+        def arrays(hosts: list[Any], types: Sequence[Element] = types) -> list[Any]:
+            return [
+                wp.array(
+                    ptr=host.ctypes.data,
+                    dtype=eval(warp_type(type_), vars(module)),
+                    shape=host.shape[:2],
+                    device="cpu",
+                )
+                for host, type_ in zip(hosts, types, strict=True)
+            ]
+
+        kernel = getattr(module, f"kernel{k}")
+        given = arrays(hosts)
+        wp.launch(kernel, dim=LANES, inputs=given, device="cpu")
+        pulled: list[tuple[Any, ...] | None] = [None] * len(held)
+        if backward and differentiable(held[0]):
+            adjoints = [np.zeros_like(host) for host in hosts]
+            adjoints[-1][...] = [cotangents(case) for case in held]
+            wp.launch(
+                kernel,
+                dim=LANES,
+                inputs=given,
+                adj_inputs=arrays(adjoints),
+                adjoint=True,
                 device="cpu",
             )
-            for host, type_ in zip((*hosts, result), types, strict=True)
-        ]
-        wp.launch(getattr(module, f"kernel{k}"), dim=LANES, inputs=arrays, device="cpu")
-        out += [(case, result[place]) for place, case in enumerate(held)]
+            pulled = [
+                tuple(
+                    adjoint[place] if scalar_of(type_).kind == "float" else None
+                    for adjoint, type_ in zip(adjoints, instance.operands, strict=False)
+                )
+                for place in range(len(held))
+            ]
+        results = hosts[-1]
+        out += [Ran(case, results[place], pulled[place]) for place, case in enumerate(held)]
     return out
 
 
@@ -214,11 +266,11 @@ def jax_function(case: Case) -> Any:
     return eval(f"lambda {letters}: {fill(case.spelling, holes)}", jax_names())
 
 
-def run_jax(found: Sequence[Case]) -> list[tuple[Case, Any]]:
+def run_jax(found: Sequence[Case]) -> list[Ran]:
     """The results of JAX spellings over a batch, or, of lane forms, under vmap."""
     import jax
 
-    out: list[tuple[Case, Any]] = []
+    out: list[Ran] = []
     for k in range(0, len(found), 64):
         held = found[k : k + 64]
         functions = [jax_function(case) for case in held]
@@ -233,7 +285,78 @@ def run_jax(found: Sequence[Case]) -> list[tuple[Case, Any]]:
             return [f(*args) for f, args in zip(wrapped, operands, strict=True)]
 
         results = jax.jit(chunk)([samples(case.op, case.instance) for case in held])
-        out += zip(held, results, strict=True)
+        out += map(Ran, held, results)
+    return out
+
+
+def _stablehlo(held: Sequence[Case], backward: bool) -> tuple[str, list[Any]]:
+    """One text that runs cases, and its arguments."""
+    import jax
+
+    functions = [jax_function(case) for case in held]
+    operands = [samples(case.op, case.instance) for case in held]
+    seeds = [cotangents(case) if backward and differentiable(case) else None for case in held]
+
+    def run(operands: list[list[Any]], seeds: list[Any]) -> list[Any]:
+        out: list[Any] = []
+        for case, function, given, seed in zip(held, functions, operands, seeds, strict=True):
+            lane = jax.vmap(function) if case.lane and given else function
+            if seed is None:
+                out.append((lane(*given), ()))
+                continue
+            floats = [scalar_of(type_).kind == "float" for type_ in case.instance.operands]
+
+            def smooth(
+                *moving: Any, given: Any = given, floats: Any = floats, f: Any = lane
+            ) -> Any:
+                rest = iter(moving)
+                return f(
+                    *(
+                        next(rest) if is_float else x
+                        for x, is_float in zip(given, floats, strict=True)
+                    )
+                )
+
+            moving = [x for x, is_float in zip(given, floats, strict=True) if is_float]
+            result, pull = jax.vjp(smooth, *moving)
+            out.append((result, pull(seed)))
+        return out
+
+    text = str(jax.jit(run, keep_unused=True).lower(operands, seeds).compiler_ir("stablehlo"))
+    given = [np.asarray(value) for value in jax.tree.leaves((operands, seeds))]
+    return text, [x.astype(np.float32) if x.dtype.name == "bfloat16" else x for x in given]
+
+
+def run_stablehlo(
+    found: Sequence[Case], way: str, *, backward: bool = False, chunk: int = 32
+) -> list[Ran]:
+    """The results of JAX spellings, by the interpreter of StableHLO or compiled by XLA. Cases that
+    the interpreter cannot run are left out."""
+    from backends.jax import private
+    from backends.jax.interpretable import missing_operation
+
+    out: list[Ran] = []
+    for k in range(0, len(found), chunk):
+        held = list(found[k : k + chunk])
+        text, given = _stablehlo(held, backward)
+        if way == "interpreter" and missing_operation(text):
+            if chunk > 1:
+                out += run_stablehlo(held, way, backward=backward, chunk=1)
+            continue
+        if way == "interpreter":
+            results = iter(private.interpret(text, given))
+        else:
+            results = iter(private.call(private.compile_text(text, given)))
+        for case in held:
+            result = next(results)
+            if not (backward and differentiable(case)):
+                out.append(Ran(case, result))
+                continue
+            pulled = tuple(
+                next(results) if scalar_of(type_).kind == "float" else None
+                for type_ in case.instance.operands
+            )
+            out.append(Ran(case, result, pulled))
     return out
 
 

@@ -17,6 +17,7 @@ from grammar.types import BF16, BOOL, F16, F32, F64, I32, element_shape, scalar_
 from tests.backends.audit import (
     LANES,
     Case,
+    Ran,
     cases,
     everything,
     host_dtype,
@@ -84,11 +85,12 @@ def meaning(op: Op, instance: Instance, attribute: int) -> Any:
     return np.broadcast_to(found, shape)
 
 
-def disagreements(results: list[tuple[Case, Any]]) -> list[str]:
+def disagreements(results: list[Ran]) -> list[str]:
     """The cases whose results are not those of the mathematical function."""
     known: dict[tuple[str, Instance, int], Any] = {}
     out: list[str] = []
-    for case, found in results:
+    for ran in results:
+        case, found = ran.case, ran.result
         key = (case.op.name, case.instance, case.attribute)
         if key not in known:
             known[key] = meaning(case.op, case.instance, case.attribute)
@@ -157,12 +159,13 @@ def test_what_warp_is_said_to_lack_it_lacks(tmp_path: Path) -> None:
         for op, instance in everything()
         if not op.supported(instance, "warp")
     ]
-    assert {(case.op.name, case.instance.operands[0]) for case in lacking} == {
-        ("cast", F16),
-        ("cast", BF16),
-    }
-    with pytest.raises(Exception, match="CPU kernel build failed"):
-        run_warp(lacking[:1], tmp_path, "lacking")
+    pairs = {(case.instance.operands[0], case.instance.result) for case in lacking}
+    assert pairs == {(F16, BOOL), (BF16, BOOL), (BOOL, F16), (BOOL, BF16)}
+    assert {case.op.name for case in lacking} == {"cast"}
+    for case in lacking:
+        name = f"lacking_{case.instance.operands[0]}_{case.instance.result}"
+        with pytest.raises(Exception, match="CPU kernel build failed"):
+            run_warp([case], tmp_path, name, backward=True)
 
 
 def _value(tree: Typed, letters: dict[str, Any]) -> Any:

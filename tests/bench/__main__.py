@@ -10,12 +10,15 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import captures, memory, startup
+from tests.bench import captures, memory, startup, verified
 from tests.bench.report import Table, machine, markdown, plain, versions
 
 BENCHES: dict[str, Callable[[argparse.Namespace], Table]] = {
     "warp": lambda options: captures.warp(options.blocks),
     "jax": lambda options: captures.jax(options.blocks),
+    "verified-warp": lambda options: verified.warp(options.blocks),
+    "verified-jax": lambda options: verified.jax(options.blocks),
+    "workers": lambda options: verified.workers(),
     "startup": lambda options: startup.startup(options.blocks),
     "memory-warp": lambda options: memory.memory("warp", options.records),
     "memory-jax": lambda options: memory.memory("jax", options.records),

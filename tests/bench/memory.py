@@ -7,7 +7,8 @@ import sys
 
 from backends.registry import BACKENDS
 from grammar.presets import GRAMMARS
-from irgen.service import BATCH, draw_batch, render_batch
+from irgen.service import draw_batch, render_batch
+from irgen.streaming import BATCH
 from tests.bench.measure import Ratio, table
 from tests.bench.report import Table
 

@@ -20,6 +20,9 @@ OPERATIONS: dict[str, Callable[..., Number]] = {
     "min": min,
     "max": max,
     "modulo": operator.mod,
+    "div_floor": operator.floordiv,
+    "bit_and": operator.and_,
+    "bit_xor": operator.xor,
     "select": lambda c, a, b: a if c else b,
     "lt": operator.lt,
     "gt": operator.gt,
@@ -128,6 +131,19 @@ class _Lane:
     def op_const(self, statement: Statement) -> tuple[Number, ...]:
         return (statement.attribute,)
 
+    def op_local(self, statement: Statement) -> tuple[Number, ...]:
+        type_ = statement.results[0].type
+        assert isinstance(type_, Array)
+        return (Buffer(type_.shape),)
+
+    def op_get(self, statement: Statement, array: Buffer, *index: int) -> tuple[Number, ...]:
+        return (array.get(index),)
+
+    def op_put(self, statement: Statement, array: Buffer, *rest: Number) -> tuple[Number, ...]:
+        made = Buffer(array.shape, dict(array.cells))
+        made.set(rest[:-1], rest[-1])
+        return (made,)
+
     def op_load(self, statement: Statement, buffer: Buffer, *index: int) -> tuple[Number, ...]:
         return (buffer.get(index),)
 
@@ -152,8 +168,7 @@ class _Lane:
     ) -> tuple[Number, ...]:
         assert isinstance(statement.attribute, tuple)
         step, bound = statement.attribute
-        assert len(range(start, stop, step)) <= bound, "more rounds than the bound"
-        for index in range(start, stop, step):
+        for index in range(start, stop, step)[:bound]:
             more, carried = self.round(statement.regions[0], (index, *carried))
             if not more:
                 break

@@ -13,7 +13,7 @@ from grammar.presets import GRAMMARS
 from irgen.cli.display import plain, side_by_side
 from irgen.cli.excerpt import excerpt
 from irgen.record import Record
-from irgen.service import stream
+from irgen.streaming import stream
 
 WHOLE = "irgen show 1 -g composite -b warp -s 0"
 LEVELS = BACKENDS["warp"].levels

@@ -19,7 +19,7 @@ from grammar.presets import GRAMMARS
 from grammar.program import size
 from grammar.source import ReplaySource
 from grammar.text import print_program
-from irgen import service
+from irgen import service, streaming
 from irgen.record import Record, record_id
 
 COMPOUND = GRAMMARS["compound"]
@@ -33,9 +33,9 @@ def records(
     *,
     seed: int = 0,
     start: int = 0,
-    batch: int = service.BATCH,
+    batch: int = streaming.BATCH,
 ) -> list[Record]:
-    found = service.stream(
+    found = streaming.stream(
         COMPOUND, backend, seed=seed, start=start, count=count, levels=levels, batch=batch
     )
     return list(found)
@@ -48,7 +48,7 @@ def test_records_come_in_order_of_address() -> None:
 
 
 def test_an_endless_stream_begins_like_a_short_one() -> None:
-    assert list(islice(service.stream(COMPOUND, "warp", levels=NONE), 4)) == records(4)
+    assert list(islice(streaming.stream(COMPOUND, "warp", levels=NONE), 4)) == records(4)
 
 
 def test_no_records_are_asked_for() -> None:
@@ -128,11 +128,11 @@ def test_jax_records_have_costs_of_both_directions() -> None:
 
 def test_balanced_presets_take_turns_each_by_its_own_index() -> None:
     count = 2 * len(GRAMMARS) + 1
-    found = list(service.stream(COMPOUND, "warp", count=count, levels=NONE, balanced=True))
+    found = list(streaming.stream(COMPOUND, "warp", count=count, levels=NONE, balanced=True))
     names = list(GRAMMARS)
     assert [record.grammar for record in found] == [*names, *names, names[0]]
     assert [record.index for record in found] == [k // len(names) for k in range(count)]
-    alone = service.stream(GRAMMARS[names[2]], "warp", start=1, count=1, levels=NONE)
+    alone = streaming.stream(GRAMMARS[names[2]], "warp", start=1, count=1, levels=NONE)
     assert found[len(names) + 2] == next(alone)
 
 
@@ -150,7 +150,7 @@ def test_a_stream_draws_no_more_than_it_must_to_begin(monkeypatch: pytest.Monkey
         return draw(COMPOUND, seed, index)
 
     monkeypatch.setattr(service, "draw", counted)
-    found: Iterator[Record] = service.stream(COMPOUND, "warp", levels=NONE)
+    found: Iterator[Record] = streaming.stream(COMPOUND, "warp", levels=NONE)
     assert drawn == []
     next(found)
     assert drawn == [0]

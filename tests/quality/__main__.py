@@ -12,7 +12,7 @@ import msgspec
 
 from grammar.presets import GRAMMARS
 from tests.bench.report import Table, machine, markdown, plain, versions
-from tests.quality import capture, determinism, roundtrip, shrinking, variety
+from tests.quality import capture, determinism, roundtrip, shrinking, variety, verification
 
 
 def _capture(options: argparse.Namespace) -> Iterator[Table]:
@@ -32,12 +32,17 @@ def _roundtrip(options: argparse.Namespace) -> Iterator[Table]:
     return roundtrip.campaign(options.preset, options.count or 1000, options.workers)
 
 
+def _verification(options: argparse.Namespace) -> Iterator[Table]:
+    return verification.campaign(options.preset, options.count or 100, options.workers)
+
+
 CAMPAIGNS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "capture": _capture,
     "variety": _variety,
     "determinism": _determinism,
     "shrink": lambda options: shrinking.campaign(options.workers),
     "roundtrip": _roundtrip,
+    "verification": _verification,
 }
 """Campaigns by name, in the order in which they run."""
 

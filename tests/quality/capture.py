@@ -16,7 +16,8 @@ from backends.base import Capture, Rendered
 from backends.registry import BACKENDS
 from grammar.presets import GRAMMARS
 from grammar.verify import verify
-from irgen.service import BATCH, Drawn, draw
+from irgen.service import Drawn, draw
+from irgen.streaming import BATCH
 from tests.bench.report import Table
 from tests.quality.pool import over
 
