@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from grammar import minors, special
-from grammar.bounds import functions, matrices, structure
+from grammar.bounds import matrices, rules, structure
 from grammar.bounds.bounded import Bounded
 from grammar.bounds.uncertain import Uncertain
 from grammar.types import Scalar
@@ -28,7 +28,8 @@ def select(condition: Numeric, a: Numeric, b: Numeric) -> Numeric:
     the result is float64 (or of a weak type), which a domain turns into the type of the result."""
     if isinstance(condition, Uncertain) or isinstance(a, Uncertain) or isinstance(b, Uncertain):
         return structure.select(condition, a, b)
-    return np.where(condition, a, b)
+    where: Any = np.where
+    return where(condition, a, b)
 
 
 def total(a: Numeric, axes: int = 1) -> Numeric:
@@ -98,23 +99,23 @@ def truncate_divide(a: Numeric, b: Numeric) -> Numeric:
 def round_half_away(a: Numeric) -> Numeric:
     """The nearest whole number, halves away from zero."""
     if isinstance(a, Bounded):
-        return functions.NAMED["round_half_away"](a)
+        return rules.NAMED["round_half_away"](a)
     return special.round_half_away(a)
 
 
 def erf(a: Numeric) -> Numeric:
     """The error function."""
-    return functions.NAMED["erf"](a) if isinstance(a, Bounded) else special.erf(a)
+    return rules.NAMED["erf"](a) if isinstance(a, Bounded) else special.erf(a)
 
 
 def erfc(a: Numeric) -> Numeric:
     """1 - erf(a)."""
-    return functions.NAMED["erfc"](a) if isinstance(a, Bounded) else special.erfc(a)
+    return rules.NAMED["erfc"](a) if isinstance(a, Bounded) else special.erfc(a)
 
 
 def erfinv(a: Numeric) -> Numeric:
     """The inverse of the error function."""
-    return functions.NAMED["erfinv"](a) if isinstance(a, Bounded) else special.erfinv(a)
+    return rules.NAMED["erfinv"](a) if isinstance(a, Bounded) else special.erfinv(a)
 
 
 def determinant(a: Numeric) -> Numeric:

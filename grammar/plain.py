@@ -47,7 +47,8 @@ class Plain:
     """The domain of plain arrays. Integers wrap in their own dtype.
 
     Without `wide`, floats are rounded to their own precision after each op (bfloat16 is held as
-    float32 arrays). With it, floats are of that dtype and rounded to nothing else.
+    float32 arrays; what atomics sum up in it is rounded when it is lowered). With it, floats are of
+    that dtype and rounded to nothing else.
     """
 
     wide: type[np.floating[Any]] | None = None
@@ -117,10 +118,8 @@ class Plain:
     def fold(self, kind: Combine, initial: Value, terms: Value, count: int) -> Value:
         ufunc = _UFUNCS[kind]
         rows = terms.reshape((initial.shape[0], count, *terms.shape[1:]))
-        if kind in ("min", "max"):
-            return ufunc(initial, ufunc.reduce(rows, 1))
         ordered = np.concatenate((initial[:, None], rows), 1)
-        return ufunc.accumulate(ordered, 1)[:, -1]
+        return ufunc.accumulate(ordered, 1, ordered.dtype)[:, -1]
 
 
 def _typed(means: Callable[..., Value], dtype: np.dtype[Any]) -> Callable[..., Value]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import Execution, Limitation
-from grammar.bounds.bounded import Bounded, Known
+from grammar.bounds.bounded import Bounded
 from grammar.bounds.domain import Bounds
+from grammar.bounds.known import Known
 from grammar.bounds.precision import Precision
 from grammar.gradient import Gradient
 from grammar.interpret import run

@@ -52,7 +52,7 @@ def probe() -> tuple[str, ...]:
     """Name what the installed Warp lacks of what is used here; empty when fit. Starts Warp."""
     problems = list(missing(SIGNATURES))
     start()
-    library = context.runtime.llvm
+    library = _runtime().llvm
     problems += [name for name in NATIVE if not hasattr(library, name)]
     if not problems and len(library.wp_compile_cpp.argtypes) != COMPILE_ARGUMENTS:
         problems.append("wp_compile_cpp")
@@ -69,6 +69,10 @@ def start() -> None:
                 warp.init()
         finally:
             warp.config.log_level = found
+
+
+def _runtime() -> Any:
+    return context.runtime
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def _clang(source: str, target: Path, flags: Sequence[str], pch_folder: Path | N
     encoded = [flag.encode() for flag in flags]
     native = os.path.join(build.warp_home, "native")
     with _messages() as messages:
-        failed = context.runtime.llvm.wp_compile_cpp(
+        failed = _runtime().llvm.wp_compile_cpp(
             source.encode(),
             b"recorded.cpp",
             native.encode(),
@@ -142,18 +146,18 @@ class Library:
     def find(self, symbols: Sequence[str]) -> list[int] | str:
         """The addresses of symbols, or what the linker said."""
         with _messages() as messages:
-            found = [context.runtime.llvm.wp_lookup(self.handle, name.encode()) for name in symbols]
+            found = [_runtime().llvm.wp_lookup(self.handle, name.encode()) for name in symbols]
             return found if all(found) else messages()
 
     def close(self) -> None:
         """Unload it; none of its functions may be called any more."""
-        context.runtime.llvm.wp_unload_obj(self.handle)
+        _runtime().llvm.wp_unload_obj(self.handle)
 
 
 def load_object(path: Path) -> Library:
     """Load an object file; OSError if the linker refuses it."""
     handle = f"irgen_{os.getpid()}_{next(_SERIAL)}".encode()
-    if context.runtime.llvm.wp_load_obj(str(path).encode(), handle, False):
+    if _runtime().llvm.wp_load_obj(str(path).encode(), handle, False):
         raise OSError(f"{path.name} does not load")
     return Library(handle)
 
@@ -187,11 +191,11 @@ def cuda_module(path: Path, device: Any) -> Iterator[Callable[[str], int]]:
     Raises:
         OSError: the driver refuses the file.
     """
-    core = context.runtime.core
+    core = _runtime().core
     with device.context_guard:
         module = core.wp_cuda_load_module(device.context, str(path).encode())
     if not module:
-        raise OSError(f"{path.name} does not load: {context.runtime.get_error_string()}")
+        raise OSError(f"{path.name} does not load: {_runtime().get_error_string()}")
     try:
         yield lambda name: core.wp_cuda_get_kernel(device.context, module, name.encode()) or 0
     finally:
@@ -233,7 +237,8 @@ def bind(loaded: Loaded, kernels: Mapping[str, Compiled], device: str) -> None:
         KeyError: a kernel of the source is not among them.
     """
     executable = _Executable(kernels, device)
-    loaded.module.load = lambda device, block_dim=None: executable
+    module: Any = loaded.module
+    module.load = lambda device, block_dim=None: executable
     for kernel in loaded.kernels:
         kernel.adj.kernel_dim = kernels[kernel.key].rank
         kernel.adj.tid_extent_limit_candidate = _INDEX_LIMIT

@@ -10,23 +10,24 @@ parameters are not available, but for functions, whose adjoints return them.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 
-from backends.base import Artifact, Execution, Job
-from backends.warp import launch
+from backends.base import Execution, Job
+from backends.warp import cuda, launch, taped
 from backends.warp.capture import one_line
 from backends.warp.compiled import Text, compiled
-from backends.warp.private_run import Compiled
 from grammar.passes.effects import written
 from grammar.program import Unit
 from grammar.types import scalar_of
 
 EXECUTIONS: tuple[str, ...] = ("cpu",)
-"""The ways to run a program here, the one that every row gets first."""
+"""The ways to run a program everywhere, the one that every row gets first. "cuda" is another where
+there is a device."""
 
-_LEVELS = {"cpu": "cpp"}
+_LEVELS = {"cpu": "cpp", "cuda": "cuda"}
 
 
 def needs(execution: str) -> frozenset[str]:
@@ -48,69 +49,85 @@ def execute(jobs: Sequence[Job], executions: Sequence[str]) -> list[list[Executi
     the others. Code that kills the process is not survived here.
 
     Raises:
-        BackendError: Warp cannot be used here.
+        BackendError: Warp cannot be used here, or has no such device.
         ValueError: an execution is unknown.
     """
     for name in executions:
         needs(name)
-    columns = [_cpu(jobs) for _ in executions]
+    with _collecting():
+        columns = [_RUN[name](jobs) for name in executions]
     return [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in jobs]
 
 
-def _cpu(jobs: Sequence[Job]) -> list[Execution]:
+def _on_cpu(jobs: Sequence[Job]) -> list[Execution]:
     done: dict[int, Execution] = {}
     texts: dict[int, Text] = {}
     for number, job in enumerate(jobs):
-        found = _recorded(job, "cpp")
-        if found is None:
-            done[number] = _failed("not_captured")
-        elif found.text is None:
-            done[number] = _failed(found.reason, found.detail)
+        found = _recorded(job, "cpu")
+        if isinstance(found, Execution):
+            done[number] = found
         else:
             kind = job.program.entry.kind
-            texts[number] = Text(found.text, job.rendered.entry if kind == "function" else "")
-    with _collecting(), compiled(list(texts.values())) as batch:
+            texts[number] = Text(found, job.rendered.entry if kind == "function" else "")
+    with compiled(list(texts.values())) as batch:
         for place, (number, text) in enumerate(texts.items()):
-            digest = source_hash(text.code)
             if place in batch.failures:
-                detail = batch.failures[place]
-                done[number] = _failed("compile_error", detail, digest)
+                done[number] = _failed(
+                    "cpu", "compile_error", batch.failures[place], source_hash(text.code)
+                )
             else:
-                done[number] = _run(jobs[number], batch.kernels[place], digest)
+                run = partial(
+                    _RUNNERS[jobs[number].program.entry.kind], kernels=batch.kernels[place]
+                )
+                done[number] = _run("cpu", jobs[number], text.code, run)
     return [done[number] for number in range(len(jobs))]
 
 
-def _recorded(job: Job, level: str) -> Artifact | None:
+def _on_cuda(jobs: Sequence[Job]) -> list[Execution]:
+    on = cuda.device()
+    done: list[Execution] = []
+    for job in jobs:
+        found = _recorded(job, "cuda")
+        if isinstance(found, str):
+            found = _run("cuda", job, found, partial(cuda.run, text=found, on=on))
+        done.append(found)
+    return done
+
+
+_RUN = {"cpu": _on_cpu, "cuda": _on_cuda}
+_RUNNERS = {"kernel": launch.kernel, "function": launch.function, "program": taped.on_cpu}
+
+
+def _recorded(job: Job, name: str) -> str | Execution:
+    """The recorded text that an execution runs, or why there is none."""
     for artifact in job.capture.artifacts:
-        if artifact.level == level and artifact.direction == "module" and not artifact.unit:
-            return artifact
-    return None
+        if artifact.level == _LEVELS[name] and artifact.direction == "module":
+            if artifact.text is not None:
+                return artifact.text
+            return _failed(name, artifact.reason, artifact.detail)
+    return _failed(name, "not_captured")
 
 
-def _failed(reason: str, detail: str = "", digest: str = "") -> Execution:
-    return Execution("cpu", None, None, digest, reason, detail, reason, detail)
+def _failed(name: str, reason: str, detail: str = "", digest: str = "") -> Execution:
+    return Execution(name, None, None, digest, reason, detail, reason, detail)
 
 
-_RUNNERS: dict[str, Callable[[Job, Mapping[str, Compiled], bool], launch.Ran]] = {
-    "kernel": launch.kernel,
-    "function": launch.function,
-    "program": launch.driver,
-}
-
-
-def _run(job: Job, kernels: Mapping[str, Compiled], digest: str) -> Execution:
+def _run(name: str, job: Job, text: str, run: Callable[..., launch.Ran]) -> Execution:
+    digest = source_hash(text)
     reason = _undifferentiable(job.program.entry)
     try:
-        ran = _RUNNERS[job.program.entry.kind](job, kernels, not reason)
+        ran = run(job, backward=not reason)
+    except cuda.CompileError as error:
+        return _failed(name, "compile_error", str(error), digest)
     # A driver is Python and may raise anything; so may Warp on what it hands over.
     except Exception as error:
-        return _failed("execution_error", one_line(error), digest)
+        return _failed(name, "execution_error", one_line(error), digest)
     return Execution(
-        "cpu",
+        name,
         ran.outputs,
         ran.gradients,
         digest,
-        gradient_reason=reason or ("execution_error" if ran.detail else ""),
+        gradient_reason=reason or ran.reason,
         gradient_detail=ran.detail,
     )
 

@@ -114,7 +114,7 @@ def _view(array: Any, scalar: Scalar) -> AnyArray:
     """The memory of a dense Warp array on the CPU, vector and matrix axes trailing."""
     shape = (*array.shape, *getattr(array.dtype, "_shape_", ()))
     size = prod(shape) * storage(scalar).itemsize
-    buffer = (ctypes.c_char * size).from_address(array.ptr)
+    buffer: Any = (ctypes.c_char * size).from_address(array.ptr)
     return np.frombuffer(buffer, storage(scalar)).reshape(shape)
 
 

@@ -22,6 +22,7 @@ from grammar.bounds.known import known
 from grammar.bounds.uncertain import Uncertain
 
 _count = np.count_nonzero
+_where: Any = np.where
 
 
 class Bounded(Uncertain):
@@ -50,7 +51,8 @@ class Bounded(Uncertain):
     @property
     def bound(self) -> NDArray[Any]:
         """The bound as an array in any case."""
-        return np.zeros(self.v.shape, self.v.dtype) if self.e is None else np.asarray(self.e)
+        made: Any = np.zeros(self.v.shape, self.v.dtype) if self.e is None else self.e
+        return made
 
     def __repr__(self) -> str:
         return f"Bounded({self.v!r}, {self.e!r}, {self.format.scalar})"
@@ -106,6 +108,9 @@ class Bounded(Uncertain):
 
     def __rfloordiv__(self, other: Any) -> Any:
         return self.format.rules[np.floor_divide](other, self)
+
+    def __pos__(self) -> Bounded:
+        return self
 
     def __neg__(self) -> Bounded:
         working = self.working
@@ -171,7 +176,7 @@ def settle(v: Any, e: Any, format: Format, units: NDArray[Any], tiny: bool = Tru
         bound += format.tiny
     if _count(ok) != ok.size:
         format.note("overflow", ~ok & np.isfinite(e))
-        bound = np.where(ok, bound, np.inf)
+        bound = _where(ok, bound, np.inf)
     return Bounded(v, bound, False, format)
 
 
@@ -208,7 +213,7 @@ def computed(
     size = np.abs(v)
     ok = size < format.huge
     if format.flush:  # a denormal, or zero instead
-        e = np.where((size >= format.normal) | (size == 0), 0.0, size)
+        e = _where((size >= format.normal) | (size == 0), 0.0, size)
         if rough is None and _count(e) == 0 and _count(ok) == ok.size:
             return Bounded(v, None, True, format, made)
     else:
@@ -218,9 +223,9 @@ def computed(
     if _count(ok) != ok.size:
         lost = ~ok if sure is None else ~ok & sure
         format.note("overflow", lost)
-        e = np.where(ok, e, np.inf)
+        e = _where(ok, e, np.inf)
     if rough is not None:
-        v, e = np.where(sure, v, rough.v), np.where(sure, e, rough.e)
+        v, e = _where(sure, v, rough.v), _where(sure, e, rough.e)
     return Bounded(v, np.broadcast_to(e, v.shape), True, format)
 
 
@@ -248,7 +253,7 @@ def spread_product(a: Bounded, b: Bounded, format: Format) -> Any:
         return format.zero if eb is None else np.abs(a.v) * eb
     if eb is None:
         return np.abs(b.v) * ea
-    e = np.abs(b.v)
+    e: Any = np.abs(b.v)
     e += eb
     return e * ea + np.abs(a.v) * eb
 
@@ -284,7 +289,7 @@ def narrow_product(a: Bounded, b: Bounded, rough: Bounded, sure: Any) -> Bounded
         fits = fits & sure
     if not _count(fits):
         return rough
-    return Bounded(v, np.where(fits, 0.0, rough.e), True, format)
+    return Bounded(v, _where(fits, 0.0, rough.e), True, format)
 
 
 def divide(a: Any, b: Any) -> Bounded:
@@ -310,7 +315,7 @@ def divide(a: Any, b: Any) -> Bounded:
             clear = None
         else:
             format.note("pole", ~clear & np.isfinite(eb))
-            e = np.where(clear, e, np.inf)
+            e = _where(clear, e, np.inf)
     made = settle(v, e, format, format.units_div)
     if format.exact_div and a.mixed and b.mixed:
         sure = exact_lanes(a, b)

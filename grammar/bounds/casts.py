@@ -12,6 +12,7 @@ from grammar.bounds.known import Known, known
 from grammar.types import Scalar, int_limits
 
 _count = np.count_nonzero
+_where: Any = np.where
 
 _WIDER = {
     ("f16", "f32"),
@@ -37,7 +38,7 @@ def to_integer(a: Bounded, scalar: Scalar) -> Any:
     if _count(ok) == ok.size:
         return v.astype(scalar.dtype)
     a.format.note("domain", ~ok & np.isfinite(a.bound) & ((v < low) | (v > high)))
-    return Known(np.where(ok, v, 0).astype(scalar.dtype), ok)
+    return Known(_where(ok, v, 0).astype(scalar.dtype), ok)
 
 
 def to_bool(a: Bounded) -> Any:
@@ -66,7 +67,7 @@ def from_integer(v: Any, ok: Any, target: Format) -> Bounded:
     elif np.asarray(v).dtype.kind == "b" or not _count(target.round(wide) != wide):
         made = Bounded(wide, None, True, target)
     if ok is not None:
-        made = Bounded(made.v, np.where(ok, made.bound, np.inf), made.mixed, target)
+        made = Bounded(made.v, _where(ok, made.bound, np.inf), made.mixed, target)
     return made
 
 
@@ -84,7 +85,7 @@ def _rounded(v: Any, sure: Any, rough: Bounded) -> Bounded:
         sure = sure & ((size >= target.normal) | (size == 0))
     if _count(sure) == wide.size:
         return Bounded(wide, None, True, target, once)
-    return Bounded(np.where(sure, wide, rough.v), np.where(sure, 0.0, rough.e), True, target)
+    return Bounded(_where(sure, wide, rough.v), _where(sure, 0.0, rough.e), True, target)
 
 
 def cast(a: Any, scalar: Scalar, target: Format | None) -> Any:

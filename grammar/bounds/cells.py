@@ -8,12 +8,13 @@ import numpy as np
 
 from grammar.bounds.bounded import Bounded, add, exactly, multiply
 from grammar.bounds.format import Format
-from grammar.bounds.functions import RULES
 from grammar.bounds.known import Known, known, parts
+from grammar.bounds.rules import RULES
 from grammar.bounds.structure import extreme, summed
 from grammar.domain import Combine, Rows, Value
 
 _count = np.count_nonzero
+_where: Any = np.where
 
 _UFUNCS: dict[Combine, Any] = {
     "add": np.add,
@@ -83,19 +84,19 @@ def combine(kind: Combine, value: Value, rows: Rows, new: Value) -> None:
     elif kind == "mul":
         least = np.abs(v)
         most = least + e
+        reach = np.maximum(most, 1.0)
         np.multiply.at(v, rows, new_v)
         np.multiply.at(least, rows, np.abs(new_v))
         np.multiply.at(most, rows, np.abs(new_v) + new_e)
-        reach = np.maximum(np.abs(value.v), 1.0)
         np.multiply.at(reach, rows, np.maximum(np.abs(new_v) + new_e, 1.0))
-        made = _product(v, np.where(times > 0, most - least, e), most, reach, times, format)
+        made = _product(v, _where(times > 0, most - least, e), most, reach, times, format)
     else:
         low, high = v - e, v + e
         ufunc.at(v, rows, new_v)
         ufunc.at(low, rows, new_v - new_e)
         ufunc.at(high, rows, new_v + new_e)
         e = np.maximum(high - v, v - low) * format.wider
-        made = Bounded(v, np.where(e < np.inf, e, np.inf), True, format)
+        made = Bounded(v, _where(e < np.inf, e, np.inf), True, format)
     value.v, value.e, value.mixed, value.format = made.v, made.e, True, format
     value.working = None
 
@@ -126,7 +127,7 @@ def _product(v: Any, spread: Any, most: Any, reach: Any, times: Any, format: For
     bound = bound + times * (format.tiny * reach)
     if _count(ok) != ok.size:
         format.note("overflow", ~ok & np.isfinite(spread))
-        bound = np.where(ok, bound, np.inf)
+        bound = _where(ok, bound, np.inf)
     return Bounded(v, bound, True, format)
 
 

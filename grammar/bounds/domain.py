@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,15 @@ from grammar.bounds.bounded import Bounded, exactly, settle
 from grammar.bounds.casts import cast
 from grammar.bounds.cells import combine, fold, put
 from grammar.bounds.format import Format, Wide
-from grammar.bounds.functions import FUNCTIONS, RULES
 from grammar.bounds.known import Known, known, parts
 from grammar.bounds.precision import Precision
+from grammar.bounds.rules import FUNCTIONS, RULES
 from grammar.domain import Combine, Mask, Rows, Value
 from grammar.ops.base import Instance, Op
 from grammar.types import FLOATS, Scalar, scalar_of
 
 _count = np.count_nonzero
+_where: Any = np.where
 
 
 class Bounds:
@@ -67,7 +69,7 @@ class Bounds:
         if format.flush:
             lost = (np.abs(v) < format.normal) & (v != 0)
             if _count(lost):
-                e = np.where(lost, np.abs(v), 0.0)
+                e = _where(lost, np.abs(v), 0.0)
         return Bounded(v, e, True, format, array if e is None else None)
 
     def lower(self, value: Value, scalar: Scalar) -> NDArray[Any]:
@@ -90,7 +92,7 @@ class Bounds:
         scalar = scalar_of(instance.result)
         target = self.format(scalar, adjoint) if scalar.kind == "float" else None
         if op.name == "cast":
-            return lambda a: cast(_adjoint(a) if adjoint else a, scalar, target)
+            return partial(_cast, adjoint, scalar, target)
         means = op.means(instance, attribute)
         if target is None:
             made = _typed(means, np.dtype(scalar.dtype))
@@ -127,8 +129,8 @@ class Bounds:
             return a
         if isinstance(a, Bounded):
             middle, half = structure.cover(a, b)
-            v = np.where(mask, middle, a.v)
-            e = np.where(mask, half, a.bound)
+            v = _where(mask, middle, a.v)
+            e = _where(mask, half, a.bound)
             return Bounded(v, e, a.mixed or b.mixed, a.format)
         (av, a_ok), (bv, b_ok) = parts(a), parts(b)
         return known(np.broadcast_arrays(av, mask)[0], a_ok & (~mask | (b_ok & np.equal(av, bv))))
@@ -137,16 +139,12 @@ class Bounds:
         if not _count(mask):
             return value
         if isinstance(value, Bounded):
-            e = np.where(mask, np.inf, self.zero(value) if value.e is None else value.e)
+            e = _where(mask, np.inf, value.format.zero if value.e is None else value.e)
             v = value.v if e.shape == value.v.shape else np.broadcast_to(value.v, e.shape)
             return Bounded(v, e, value.mixed, value.format)
         v, ok = parts(value)
         ok = ok & ~mask
         return known(v if ok.shape == np.shape(v) else np.broadcast_to(v, ok.shape), ok)
-
-    def zero(self, value: Bounded) -> NDArray[Any]:
-        """Zero in the wide type."""
-        return value.format.zero
 
     def zeros(self, scalar: Scalar, shape: tuple[int, ...]) -> Value:
         if scalar.kind == "float":
@@ -219,6 +217,10 @@ class Bounds:
 
     def fold(self, kind: Combine, initial: Value, terms: Value, count: int) -> Value:
         return fold(kind, initial, terms, count)
+
+
+def _cast(adjoint: bool, scalar: Scalar, target: Format | None, a: Value) -> Value:
+    return cast(_adjoint(a) if adjoint else a, scalar, target)
 
 
 def _adjoint(value: Value) -> Value:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammar.bounds.precision import Precision, Ulps
-from grammar.special import round_bfloat16
+from grammar.special import OWN_ULPS, round_bfloat16
 from grammar.types import F32, Scalar
 
 Wide = Any
@@ -120,9 +120,10 @@ class Format:
         """The relative error of a function that is not correctly rounded."""
         found = self._functions.get(name)
         if found is None:
-            found = self._functions[name] = self.ulps(
-                self.precision.ulps.get(name, self.precision.default_ulps)
-            )
+            made = self.ulps(self.precision.ulps.get(name, self.precision.default_ulps))
+            if self.scalar.digits > F32.digits:
+                made = np.array(made + 2 * OWN_ULPS.get(name, 0.0) * self.unit)
+            found = self._functions[name] = made
         return found
 
     def ulps(self, ulps: Ulps) -> NDArray[Any]:
@@ -142,10 +143,8 @@ class Format:
         units = self.absolute.get(name)
         if units is None:
             return None
-        digits = min(self.scalar.digits, F32.digits) if self.scalar.digits < 53 else 53
-        count = units[0] if digits < 53 else units[1]
-        single = max(digits, F32.digits)
-        return self._constant(count * 2.0**-single * _SLACK)
+        digits = max(self.scalar.digits, F32.digits)
+        return self._constant(units[digits > F32.digits] * 2.0**-digits * _SLACK)
 
     def literal(self, value: float) -> tuple[NDArray[Any], NDArray[Any]]:
         """A Python number in the wide type and in the working one, rounded to the format."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from grammar.bounds.uncertain import Uncertain
 
@@ -167,8 +166,3 @@ def apply(ufunc: np.ufunc, *operands: Any) -> Any:
         elif ufunc in _SETTLED_BY_TRUE:
             ok = ok | (a_ok & a) | (b_ok & b)
     return known(v, ok)
-
-
-def kept(known_or_array: Any) -> NDArray[Any] | None:
-    """Where a value is certain; None where it is everywhere."""
-    return known_or_array.ok if isinstance(known_or_array, Known) else None

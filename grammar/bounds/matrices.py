@@ -15,6 +15,8 @@ from grammar.bounds.bounded import Bounded, settle
 from grammar.bounds.format import Format
 from grammar.minors import adjugate, determinant
 
+_where: Any = np.where
+
 _ROUNDINGS = 4
 """Rounding units per row that elimination or expansion may add up to."""
 
@@ -37,7 +39,7 @@ def _finite(e: Any, reach: Any, format: Format) -> Any:
     if np.count_nonzero(ok) == ok.size:
         return e
     format.note("overflow", ~ok & np.isfinite(e))
-    return np.where(ok, e, np.inf)
+    return _where(ok, e, np.inf)
 
 
 def bounded_determinant(a: Bounded) -> Bounded:
@@ -63,6 +65,6 @@ def bounded_inverse(a: Bounded) -> Bounded:
     clear = np.broadcast_to(gap > 0, e.shape)
     if np.count_nonzero(clear) != clear.size:
         format.note("pole", ~clear & np.isfinite(a.bound))
-        e = np.where(clear, e, np.inf)
+        e = _where(clear, e, np.inf)
     reach = np.maximum(large[..., None, None], greatest)
     return settle(v, _finite(e, reach, format), format, 2 * format.units_div)

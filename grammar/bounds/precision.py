@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-
 Ulps: TypeAlias = "tuple[float, float] | tuple[float, float, float]"
 """Units in the last place: of float32, float64, and of half precision where it is not rounded."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from grammar.special import stack_arrays
 from grammar.types import Scalar
 
 _count = np.count_nonzero
+_where: Any = np.where
 
 
 class _Weak(Format):
@@ -41,12 +43,14 @@ def select(condition: Any, a: Any, b: Any) -> Any:
     if isinstance(condition, Known) and not _integral(a, b):
         weak = _weak()
         return _select_bounded(condition, exactly(a, weak), exactly(b, weak))
+    if not (isinstance(condition, Known) or isinstance(a, Known) or isinstance(b, Known)):
+        return _where(condition, a, b)
     c, c_ok = parts(condition)
     (av, a_ok), (bv, b_ok) = parts(a), parts(b)
-    v = np.where(c, av, bv)
+    v = _where(c, av, bv)
     if a_ok is True and b_ok is True:
         return known(v, c_ok | np.equal(av, bv))
-    ok = np.where(c, a_ok, b_ok)
+    ok = _where(c, a_ok, b_ok)
     if c_ok is not True:
         ok = (c_ok & ok) | (a_ok & b_ok & np.equal(av, bv))
     return known(v, ok)
@@ -75,18 +79,18 @@ def _select_bounded(condition: Any, a: Any, b: Any) -> Bounded:
         c, unsure = condition.v, ~condition.ok
     else:
         c, unsure = condition, None
-    v = np.where(c, a.v, b.v)
+    v = _where(c, a.v, b.v)
     if a.e is None and b.e is None:
         if unsure is None:
             return Bounded(v, None, True, format)
         e = np.zeros(v.shape, v.dtype)
     else:
-        e = np.where(c, format.zero if a.e is None else a.e, format.zero if b.e is None else b.e)
+        e = _where(c, format.zero if a.e is None else a.e, format.zero if b.e is None else b.e)
         if e.shape != v.shape:
             e = np.broadcast_to(e, v.shape)
     if unsure is not None:
         middle, half = cover(a, b)
-        v, e = np.where(unsure, middle, v), np.where(unsure, half, e)
+        v, e = _where(unsure, middle, v), _where(unsure, half, e)
     return Bounded(v, e, a.mixed or b.mixed, format)
 
 
@@ -101,7 +105,7 @@ def cover(a: Bounded, b: Bounded) -> tuple[Any, Any]:
     half *= a.format.wider
     ok = half < np.inf
     if _count(ok) != ok.size:
-        middle, half = np.where(ok, middle, a.v), np.where(ok, half, np.inf)
+        middle, half = _where(ok, middle, a.v), _where(ok, half, np.inf)
     return middle, half
 
 
@@ -131,7 +135,7 @@ def total(a: Bounded, axes: int) -> Bounded:
     """The sum over trailing axes, in any order."""
     format, v, e = a.format, a.v, a.e
     over = -1 if axes == 1 else tuple(range(-axes, 0))
-    count = int(np.prod(v.shape[-axes:]))
+    count = prod(v.shape[-axes:])
     if axes == 1 and count <= 2:
         return a[..., 0] if count == 1 else add(np.add, a[..., 0], a[..., 1])
     size = np.add.reduce(np.abs(v), axis=over)
@@ -149,7 +153,7 @@ def summed(v: Any, spread: Any, size: Any, additions: Any, format: Format) -> Bo
         bound += additions * format.tiny
     if _count(ok) != ok.size:
         format.note("overflow", ~ok & np.isfinite(spread))
-        bound = np.where(ok, bound, np.inf)
+        bound = _where(ok, bound, np.inf)
     return Bounded(v, bound, False, format)
 
 
@@ -174,7 +178,7 @@ def matmul(a: Any, b: Any) -> Bounded:
     bound += count * format.tiny
     if _count(ok) != ok.size:
         format.note("overflow", ~ok & np.isfinite(most))
-        bound = np.where(ok, bound, np.inf)
+        bound = _where(ok, bound, np.inf)
     return Bounded(np.matmul(a.v, b.v), bound, False, format)
 
 
@@ -184,13 +188,13 @@ def extreme(a: Bounded, largest: bool) -> Bounded:
     v = reduce(a.v, axis=-1)
     if a.e is None:
         ok = v == v
-        e = None if _count(ok) == ok.size else np.where(ok, 0.0, np.inf)
+        e = None if _count(ok) == ok.size else _where(ok, 0.0, np.inf)
         return Bounded(v, e, True, a.format)
     gap = np.abs(v[..., None] - a.v)
     e = np.maximum(np.maximum.reduce(a.e - gap, axis=-1), np.minimum.reduce(a.e + gap, axis=-1))
     ok = e < np.inf
     if _count(ok) != ok.size:
-        e = np.where(ok, e, np.inf)
+        e = _where(ok, e, np.inf)
     return Bounded(v, e, True, a.format)
 
 
@@ -200,11 +204,12 @@ def arg_extreme(a: Bounded, largest: bool) -> Any:
     made = np.asarray(place, np.int32)
     if a.e is None:
         return known(made, ~np.isnan(a.v).any(axis=-1))
-    at = np.expand_dims(place, -1)
-    best, best_e = np.take_along_axis(a.v, at, -1), np.take_along_axis(a.e, at, -1)
-    clear = np.abs(a.v - best) > a.e + best_e
-    clear |= np.arange(a.v.shape[-1]) == at
-    ok = clear.all(axis=-1) | (a.e == 0).all(axis=-1)
+    at: Any = np.expand_dims(place, -1)
+    best: Any = np.take_along_axis(a.v, at, -1)
+    best_e: Any = np.take_along_axis(a.e, at, -1)
+    near = (np.abs(a.v - best) <= a.e + best_e) & (np.arange(a.v.shape[-1]) != at)
+    near |= np.isnan(a.v)
+    ok = ~np.logical_or.reduce(near, axis=-1) | np.logical_and.reduce(a.e == 0, axis=-1)
     a.format.note("comparison", ~ok & (a.e < np.inf).all(axis=-1))
     return known(made, ok)
 

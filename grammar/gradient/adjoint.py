@@ -30,6 +30,10 @@ class AdjointFunction:
     gradients: tuple[int, ...]
 
 
+_IDEMPOTENT = ("min", "max", "component_min", "component_max")
+"""Of one value twice they are that value, and no tie."""
+
+
 class Functions(Protocol):
     """What gives the adjoints of functions."""
 
@@ -121,6 +125,10 @@ class Reverse:
             row_attribute(statement),
         )
         now = self.replay.values(operands)
+        if statement.op in _IDEMPOTENT and now[0].id == now[1].id:
+            if operands[0].id in self.varied:
+                cotangents.add(operands[0], cotangent)
+            return
         y = self.replay.value(result)
         for operand, pull in zip(operands, found, strict=True):
             if pull is not None and operand.id in self.varied:

@@ -46,6 +46,7 @@ def prepare(unit: Unit, merged: tuple[int, ...]) -> Prepared:
     shared = frozenset([s.operands[0].id for s in loads if not _is_own(s, own)])
     if len(arrays) < len(owned) or any(id(s) not in top for s in owned):
         unit, owned = _hoisted(unit, owned)
+    unit = _once(unit)
     return Prepared(unit, {s.operands[0].id: s.results[0] for s in owned}, shared)
 
 
@@ -67,6 +68,19 @@ def _hoisted(unit: Unit, owned: list[Statement]) -> tuple[Unit, list[Statement]]
     end = Terminator("yield", ())
     body = renamed((*kept, *region.body), now)
     return replace(unit, body=Region(region.params, body, end)), kept
+
+
+def _once(unit: Unit) -> Unit:
+    """The unit without minima and maxima that repeat another: they would only make a tie."""
+    seen: set[tuple[str, tuple[Value, ...]]] = set()
+    repeated: set[int] = set()
+    for statement in unit.body.body:
+        if statement.op in EXTREMES:
+            key = (statement.op, statement.operands)
+            if key in seen:
+                repeated.add(id(statement))
+            seen.add(key)
+    return replace(unit, body=_without(unit.body, repeated)) if repeated else unit
 
 
 def _without(region: Region, moved: Collection[int]) -> Region:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from grammar.domain import Combine, Domain, Mask, Rows
 from grammar.interpret.frame import (
@@ -23,6 +21,7 @@ from grammar.interpret.frame import (
     within,
     zero,
 )
+from grammar.passes.effects import constants
 from grammar.program import Statement, Unit
 from grammar.types import Array, scalar_of
 
@@ -40,20 +39,6 @@ def _array_type(statement: Statement) -> Array:
     return type_
 
 
-def _flat(indices: list[NDArray[Any]], shape: tuple[int, ...]) -> Rows:
-    """Rows of a flattened array. ValueError where an index is outside."""
-    if len(indices) == 1:
-        (index,) = indices
-        rows = index.view(np.uint32).astype(np.int64)  # a negative index becomes a large one
-        if index.ndim:
-            if rows.max() >= shape[0]:
-                raise ValueError
-        elif rows >= shape[0]:
-            raise ValueError
-        return rows
-    return np.ravel_multi_index(tuple(indices), shape)  # pyright: ignore
-
-
 def rows_of(
     domain: Domain,
     frame: Frame,
@@ -67,7 +52,7 @@ def rows_of(
     other lanes are clipped."""
     indices, doubt = indices_of(domain, frame, ids)
     try:
-        return _flat(indices, shape), doubt
+        return np.ravel_multi_index(tuple(indices), shape), doubt
     except ValueError:
         outside = np.zeros(frame.lanes, np.bool_)
         for index, extent in zip(indices, shape, strict=True):
@@ -87,7 +72,7 @@ def rows_of(
             np.clip(index, 0, extent - 1).astype(np.int32)
             for index, extent in zip(indices, shape, strict=True)
         ]
-        return _flat(clipped, shape), doubt
+        return np.ravel_multi_index(tuple(clipped), shape), doubt
 
 
 def load(context: Context, statement: Statement) -> Step:
@@ -181,7 +166,7 @@ def atomic(context: Context, statement: Statement) -> Step:
 
 def _stable(unit: Unit) -> frozenset[int]:
     """The ids of values at the top of a unit that control flow has no part in."""
-    found = {value.id for value in unit.body.params}
+    found = {value.id for value in unit.body.params} | constants(unit).keys()
     for statement in unit.body.body:
         plain = not statement.regions and statement.op != "call"
         if plain and found.issuperset([value.id for value in statement.operands]):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from grammar.interpret.control import exits_of
 from grammar.interpret.frame import Buffer, Context, Frame, Step, exact, shape_of, with_lanes
 from grammar.passes.uses import used_ids
 from grammar.program import Region, Statement, walk
-from grammar.types import Scalar
+from grammar.types import BF16, Scalar, scalar_of
 
 _KINDS: dict[str, Combine] = {"add": "add", "sub": "sub", "mul": "mul", "min": "min", "max": "max"}
 _MOST = 1 << 18
@@ -49,14 +50,18 @@ def accumulations(
             return None
         if statement.op in ("min", "max", "mul") and not isinstance(param.type, Scalar):
             return None
+        if scalar_of(param.type) == BF16:  # rounded after each step, of which arrays do not tell
+            return None
         found.append((_KINDS[statement.op], ids[1 - ids.index(param.id)]))
         combining.add(end.id)
     return tuple(found), frozenset(combining)
 
 
-def at_once(context: Context, statement: Statement, one_by_one: Step) -> Step | None:
-    """The step of a `for` that only accumulates, which falls back to the other step where lanes
-    have rounds of their own. None where it does more."""
+def at_once(
+    context: Context, statement: Statement, rounds_apart: Callable[[], Step]
+) -> Step | None:
+    """The step of a `for` that only accumulates. It falls back to the step that `rounds_apart` makes
+    where lanes have rounds of their own, or too many. None for a loop that does more."""
     region = statement.regions[0]
     how = accumulations(context, region)
     if how is None:
@@ -71,17 +76,18 @@ def at_once(context: Context, statement: Statement, one_by_one: Step) -> Step | 
     assert isinstance(statement.attribute, tuple)
     stride, bound = statement.attribute
     outside = _outside(context, region, body, grown)
+    one_by_one = cache(rounds_apart)
 
     def step(frame: Frame, mask: Mask | None) -> Mask | None:
         start, unsure = exact(domain, frame[first])
         stop, unsure_stop = exact(domain, frame[last])
         lanes = frame.lanes
         if start.ndim or stop.ndim or not (unsure is None and unsure_stop is None):
-            return one_by_one(frame, mask)
+            return one_by_one()(frame, mask)
         rounds = range(int(start), int(stop), stride)[:bound]
         count = len(rounds)
         if lanes * count > _MOST or frame.lost is not None or count < 2:
-            return one_by_one(frame, mask)
+            return one_by_one()(frame, mask)
         child = Frame(context.constants, lanes * count)
         for id_, rank in outside:
             value = frame[id_]

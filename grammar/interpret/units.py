@@ -318,10 +318,10 @@ def _checked(context: Context, statement: Statement, step: Step) -> Step:
 
 def _for(context: Context, statement: Statement) -> Step:
     """A `for`, at once where its rounds may be."""
-    one_by_one = for_loop(context, statement)
     if context.unit.kind == "program":
-        return one_by_one
-    return at_once(context, statement, one_by_one) or one_by_one
+        return for_loop(context, statement)
+    made = at_once(context, statement, lambda: for_loop(context, statement))
+    return for_loop(context, statement) if made is None else made
 
 
 def _call(context: Context, statement: Statement) -> Step:

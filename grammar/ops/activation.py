@@ -145,7 +145,7 @@ ACTIVATION: tuple[Op, ...] = (
         "softsign",
         "a / (1 + abs(a)).",
         "activation",
-        "(1.0 - abs(y)) / (1.0 + abs(a))",
+        "reciprocal(1.0 + abs(a)) - abs(a) / square(1.0 + abs(a))",
         ("a / (T(1) + wp.abs(a))",),
         ("a / (T(1) + jnp.abs(a))", "jax.nn.soft_sign(a)"),
         requires="squarable",
@@ -181,7 +181,8 @@ ACTIVATION: tuple[Op, ...] = (
         "smoothstep",
         "3 t**2 - 2 t**3 of t, a between 0 and 1.",
         "activation",
-        "6.0 * (clamp(a, 0.0, 1.0) * (1.0 - clamp(a, 0.0, 1.0)))",
+        "2.0 * (clamp(a, 0.0, 1.0) * (3.0 - 2.0 * clamp(a, 0.0, 1.0)))"
+        " - 2.0 * square(clamp(a, 0.0, 1.0))",
         ("wp.smoothstep(T(0), T(1), a)",),
         ("jnp.square(jnp.clip(a, T(0), T(1))) * (T(3) - T(2) * jnp.clip(a, T(0), T(1)))",),
         range="zero_two",

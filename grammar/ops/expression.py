@@ -6,7 +6,8 @@ A parsed expression is an operand letter, a number, or a tuple of an op's name a
 `+ - * /` and the minus sign stand for add, sub, mul, div, neg; `< > <= >=` for the comparisons. An
 attribute stands in brackets behind the name, as an integer or as `i` or `j`, the indices of the
 statement whose row the expression belongs to. A number takes the type that its place wants; where
-that is a vector or matrix, it fills it.
+that is a vector or matrix, it fills it. `join(...)` makes a vector of an expression for each of its
+components, in which `i` stands for their number.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from grammar.ops import OPS
-from grammar.types import Element, Scalar, scalar_of
+from grammar.types import Element, Scalar, Vector, scalar_of
 
 Expression: TypeAlias = "str | int | float | tuple[str, *tuple[Expression, ...]]"
 
@@ -123,6 +124,8 @@ def _typed(
         return Operand(tree, type_) if type_ is not None and expected in (None, type_) else None
     if isinstance(tree, (int, float)):
         return _number(tree, expected)
+    if tree[0] == "join":
+        return _joined(tree[1], operands, expected, indices)
     name, *arguments = tree
     op_name, _, bracket = name.partition("[")
     op = OPS.get(op_name)
@@ -144,6 +147,24 @@ def _typed(
         else:
             return Apply(op_name, attribute, tuple(made), instance.result)
     return None
+
+
+def _joined(
+    tree: Expression,
+    operands: Mapping[str, Element],
+    expected: Element | None,
+    indices: tuple[int, ...],
+) -> Typed | None:
+    if not isinstance(expected, Vector):
+        return None
+    parts = [_numbered(tree, at) for at in range(expected.size)]
+    return _typed((f"vec{expected.size}", *parts), operands, expected, indices)
+
+
+def _numbered(tree: Expression, number: int) -> Expression:
+    if isinstance(tree, tuple):
+        return (tree[0], *[_numbered(argument, number) for argument in tree[1:]])
+    return number if tree == "i" else tree
 
 
 def _number(value: int | float, expected: Element | None) -> Typed | None:

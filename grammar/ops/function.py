@@ -79,6 +79,9 @@ POWERS: tuple[Op, ...] = (
     ),
 )
 
+_SHARE = "exp(-abs(a - b)) / (1.0 + exp(-abs(a - b)))"
+"""Of the smaller operand. The spellings have a kink where the operands are equal."""
+
 EXPONENTIALS: tuple[Op, ...] = (
     unary(
         "exp",
@@ -187,8 +190,11 @@ EXPONENTIALS: tuple[Op, ...] = (
         weight=2,
         range="logaddexp",
         meaning=lambda a, b: np.maximum(a, b) + np.log(1.0 + np.exp(-np.absolute(a - b))),
-        partials=("exp(a - y)", "exp(b - y)"),
-        smoothness="smooth",
+        partials=(
+            f"select(b < a, 1.0, 0.0) - sign(a - b) * ({_SHARE})",
+            f"select(a < b, 1.0, 0.0) - sign(b - a) * ({_SHARE})",
+        ),
+        smoothness="kinked",
         commutes=True,
     ),
     unary(

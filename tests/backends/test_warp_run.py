@@ -22,10 +22,11 @@ from warp._src import types as warp_types
 from backends.base import REASONS, Artifact, BackendError, Capture, Execution, Job
 from backends.registry import BACKENDS
 from backends.style import Style
-from backends.warp import private_run
-from backends.warp.build import blamed, entries, first_error, header, plain_kernels
-from backends.warp.compiled import prepare
+from backends.warp import cuda, private_run
+from backends.warp.build import blamed, cuda_entries, entries, first_error, header, plain_kernels
+from backends.warp.compiled import Text, compiled, prepare
 from backends.warp.run import EXECUTIONS, execute, needs
+from backends.warp.taped import taped
 from backends.warp.values import ARRAY, shown, stored
 from grammar.guards import inputs as input_range
 from grammar.parse import parse_program
@@ -239,7 +240,8 @@ def test_elements_of_every_float(name: str, tmp_path: Path) -> None:
 
 
 INTEGERS = """\
-kernel @0 [2,3,2,2] (%0: i32, %1: i32, %2: i32, %3: i32, %4: {s}[2,3,2,2], %5: {s}, %6: {s}[2,3,2,2]) {{
+kernel @0 [2,3,2,2] (%0: i32, %1: i32, %2: i32, %3: i32,
+    %4: {s}[2,3,2,2], %5: {s}, %6: {s}[2,3,2,2]) {{
   %7: {s} = load %4, %0, %1, %2, %3
   %8: {s} = bit_xor %7, %5
   store %6, %0, %1, %2, %3, %8
@@ -410,7 +412,7 @@ def test_a_text_that_does_not_compile_touches_no_other(
         assert (execution.reason, execution.gradient_reason) == ("compile_error",) * 2, name
         assert execution.detail, name
         assert "\n" not in execution.detail, name
-    assert "undeclared identifier 'var_0_gone'" in got[1].detail
+    assert got[1].detail == "use of undeclared identifier 'var_0'"
     assert "missing" in got[1 + 2 * names.index("linker")].detail
     assert "header" in got[-2].detail
     assert capfd.readouterr() == ("", "")
@@ -492,7 +494,8 @@ def test_executions_and_what_they_need() -> None:
     assert needs("cpu") == {"cpp"}
     assert execute([], EXECUTIONS) == []
     assert execute([job_of(INOUT)], ()) == [[]]
-    with pytest.raises(ValueError, match="unknown Warp execution 'gpu': choose from cpu"):
+    assert needs("cuda") == {"cuda"}
+    with pytest.raises(ValueError, match="unknown Warp execution 'gpu': choose from cpu, cuda"):
         execute([], ["gpu"])
 
 
@@ -516,7 +519,7 @@ def test_a_fork_inherits_the_folder_and_its_maker_removes_it() -> None:
     program = (
         "import os\n"
         "from pathlib import Path\n"
-        "from backends.warp.compiled import prepare\n"
+        "from backends.warp.compiled import Text, compiled, prepare\n"
         "folder = prepare()\n"
         "child = os.fork()\n"
         "if child == 0:\n"
@@ -529,6 +532,61 @@ def test_a_fork_inherits_the_folder_and_its_maker_removes_it() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert done.stderr == ""
     assert not Path(done.stdout.strip()).exists()
+
+
+# CUDA, as far as it goes without a device.
+
+
+def test_kernels_run_under_a_tape_as_by_their_addresses() -> None:
+    for job in (job_of(ELEMENTS.format(s="bf16")), job_of(INOUT)):
+        (direct,) = run([job])
+        with compiled([Text(module_text(job))]) as batch:
+            ran = taped(job, batch.kernels[0], True, "cpu")
+        assert direct.outputs is not None
+        assert direct.gradients is not None
+        assert ran.gradients is not None
+        assert_same(ran.outputs, direct.outputs)
+        assert_same(ran.gradients, direct.gradients)
+
+
+def test_recorded_cuda_text_compiles(tmp_path: Path) -> None:
+    (job,) = preset_jobs("program", 0, 1)
+    (capture,) = WARP.capture([job.rendered], frozenset({"cuda"}))
+    (text,) = [a.text for a in capture.artifacts if not a.unit]
+    assert text is not None
+    private_run.start()
+    kernels = cuda.ptx(text, tmp_path, 80).read_text()
+    found = cuda_entries(text)
+    assert [(e.name, e.rank, e.adjoint) for e in found] == [
+        (e.name, e.rank, e.adjoint) for e in entries(module_text(job))
+    ]
+    for entry in found:
+        for direction in ("forward", "backward"):
+            assert f".entry {entry.name}_cuda_kernel_{direction}(" in kernels
+    with pytest.raises(cuda.CompileError, match=r"identifier .*var_0.* is undefined"):
+        cuda.ptx(text.replace("wp::int32 var_0;", "", 1), tmp_path, 80)
+
+
+@pytest.mark.parametrize("name", ["compound", "program", "vector"])
+def test_cuda_agrees_with_the_cpu_or_is_refused(name: str) -> None:
+    jobs = preset_jobs(name, 0, 4)
+    captured = WARP.capture([job.rendered for job in jobs], CPP | {"cuda"})
+    jobs = [replace(job, capture=c) for job, c in zip(jobs, captured, strict=True)]
+    if not wp.is_cuda_available():
+        with pytest.raises(BackendError, match="there is no CUDA device here: run on cpu"):
+            execute(jobs, ["cpu", "cuda"])
+        return
+    for cpu, gpu in execute(jobs, ["cpu", "cuda"]):
+        assert (gpu.reason, gpu.gradient_reason) == (cpu.reason, cpu.gradient_reason), gpu
+        assert_close(cpu.outputs or (), gpu.outputs or ())
+        assert_close(cpu.gradients or (), gpu.gradients or ())
+
+
+def assert_close(left: Sequence[Any], right: Sequence[Any]) -> None:
+    for a, b in zip(left, right, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert np.mean(np.isclose(a, b, rtol=2e-2, atol=2e-2, equal_nan=True)) >= 0.9
 
 
 # The private API, and the layouts that are shared with it.
@@ -556,7 +614,8 @@ def test_a_warp_that_cannot_compile_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_arrays_look_as_warp_lays_them_out() -> None:
-    assert np.dtype(warp_types.array_t.numpy_dtype()) == ARRAY
+    theirs: Any = warp_types.array_t
+    assert np.dtype(theirs.numpy_dtype()) == ARRAY
 
 
 @pytest.mark.parametrize("scalar", [BF16, F32, F64])
@@ -578,13 +637,10 @@ def test_bfloat16_keeps_what_is_no_number() -> None:
 
 
 def test_texts_are_read_as_they_were_written() -> None:
-    text = module_text(preset_jobs("program", 0, 1)[0])
-    kernels = [
-        unit.name
-        for unit in preset_jobs("program", 0, 1)[0].rendered.units
-        if unit.kind == "kernel"
-    ]
-    assert [entry.name for entry in entries(text)] == kernels
+    (job,) = preset_jobs("program", 0, 1)
+    text = module_text(job)
+    kernels = [unit.name for unit in job.rendered.units if unit.kind == "kernel"]
+    assert sorted(entry.name for entry in entries(text)) == sorted(kernels)
     assert all(entry.adjoint for entry in entries(text))
     found = header(text)
     assert found is not None

@@ -25,12 +25,12 @@ def _matrix(a: Any, b: Any, c: Any) -> Any:
     return numeric.stack((_vector(a, b), _vector(b, c)), -2)
 
 
-_UFUNCS = (
-    (np.minimum, np.maximum, np.fmod, np.copysign, np.power, np.hypot, np.arctan2, np.logaddexp)
-    + (np.absolute, np.sqrt, np.cbrt, np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10)
-    + (np.log1p, np.sin, np.cos, np.tan, np.sinh, np.cosh, np.tanh, np.arcsin, np.arccos)
-    + (np.arctan, np.floor, np.ceil, np.trunc, np.rint, np.sign, np.degrees, np.radians)
-    + (np.square, np.reciprocal, np.isnan, np.isinf, np.isfinite)
+_UFUNCS: tuple[tuple[np.ufunc, ...], ...] = (
+    (np.minimum, np.maximum, np.fmod, np.copysign, np.power, np.hypot, np.arctan2, np.logaddexp),
+    (np.absolute, np.sqrt, np.cbrt, np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p),
+    (np.sin, np.cos, np.tan, np.sinh, np.cosh, np.tanh, np.arcsin, np.arccos, np.arctan),
+    (np.floor, np.ceil, np.trunc, np.rint, np.sign, np.degrees, np.radians, np.square),
+    (np.reciprocal, np.isnan, np.isinf, np.isfinite),
 )
 
 FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
@@ -64,7 +64,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "erfc": (1, numeric.erfc),
     "erfinv": (1, numeric.erfinv),
     "round_half_away": (1, numeric.round_half_away),
-    **{ufunc.__name__: (ufunc.nin, ufunc) for ufunc in _UFUNCS},
+    **{ufunc.__name__: (ufunc.nin, ufunc) for row in _UFUNCS for ufunc in row},
 }
 """Name -> number of operands, and a function of values with or without bounds."""
 

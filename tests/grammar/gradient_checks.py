@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from grammar import guards
 from grammar.gradient import Gradient, gradient
 from grammar.interpret import run
+from grammar.ops import Instance, Op
 from grammar.passes.effects import written
 from grammar.passes.kernels import to_kernels
 from grammar.passes.uses import highest_id
@@ -22,12 +24,36 @@ from grammar.types import BOOL, F64, Array, Scalar, Type, scalar_of
 
 
 
+COMPARISONS = ("lt", "gt", "le", "ge")
+SIGNS = ("sign", "component_sign")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Wide(Plain):
-    """Extended precision, inputs included."""
+    """Extended precision, inputs included. `ties` collects the steps of an adjoint that compared
+    equal floats, or took the sign of zero: there the primal has a kink."""
+
+    ties: list[str] = field(default_factory=list)
 
     def lift(self, array: NDArray[Any], scalar: Scalar) -> NDArray[Any]:
         return array.astype(np.longdouble if scalar.kind == "float" else scalar.dtype)
+
+    def meaning(
+        self, op: Op, instance: Instance, attribute: int, adjoint: bool
+    ) -> Callable[..., Any]:
+        means = Plain.meaning(self, op, instance, attribute, adjoint)
+        if not adjoint or scalar_of(instance.operands[0] if instance.operands else F64).kind != "float":
+            return means
+        if op.name not in COMPARISONS and op.name not in SIGNS:
+            return means
+
+        def watched(*operands: Any) -> Any:
+            a, b = operands if len(operands) == 2 else (operands[0], 0.0)
+            if np.any(a == b):
+                self.ties.append(op.name)
+            return means(*operands)
+
+        return watched
 
 
 WIDE = Wide(wide=np.longdouble)
@@ -39,16 +65,21 @@ Arrays = list[NDArray[Any]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A directional derivative by the gradient and by differences; None where the differences do
-    not settle, for the point lies near a kink."""
+    """A directional derivative by the gradient and by differences: None where the differences do
+    not settle, for the point lies near a kink. In a `tied` point the adjoint compared equals."""
 
     gradient: float
     difference: float | None
     scale: float
+    tied: bool
+
+    @property
+    def settled(self) -> bool:
+        return self.difference is not None and not self.tied
 
     @property
     def agrees(self) -> bool:
-        if self.difference is None:
+        if self.difference is None or self.tied:
             return True
         return abs(self.gradient - self.difference) <= TOLERANCE * self.scale
 
@@ -116,7 +147,8 @@ def cotangents_of(program: Program, rng: np.random.Generator) -> Arrays:
 
 
 def gradients(made: Gradient, inputs: Arrays, cotangents: Arrays) -> Arrays:
-    values = run(precise(made.program), [*inputs, *cotangents], WIDE)
+    WIDE.ties.clear()
+    values = run(precise(made.program), [*inputs, *cotangents], WIDE, made.replayed)
     return [np.asarray(value, np.longdouble) for value in values]
 
 
@@ -140,6 +172,7 @@ def compare(
     if not places or not cotangents:
         return None
     found = gradients(made, inputs, cotangents)
+    tied = bool(WIDE.ties)
     program = precise(to_kernels(program))
     directions = [rng.uniform(-1, 1, inputs[at].shape) for at in places]
     wide = [x.astype(np.longdouble) if x.dtype.kind == "f" else x for x in inputs]
@@ -162,7 +195,7 @@ def compare(
     # Right at a kink both steps may see the same mean of two slopes.
     forward = (at_step(STEP) - at_step(0.0)) / STEP
     smooth = abs(forward - fine) <= 1e-2 * scale
-    return Comparison(float(total), float(fine) if settled and smooth else None, scale)
+    return Comparison(float(total), float(fine) if settled and smooth else None, scale, tied)
 
 
 def shape_is_right(program: Program, made: Gradient) -> bool:

@@ -31,16 +31,15 @@ def evaluated(program: Program, inputs: Sequence[Any]) -> list[Any]:
         for given, value in zip(inputs, unit.parameters, strict=True)
     ]
     results = evaluate(program, unit, arguments)
-    if unit.kind == "kernel":
-        results = tuple([arguments[at] for at in sorted(written(unit))])
-    return [_array(buffer).tolist() for buffer in results]
+    found = [arguments[at] for at in sorted(written(unit))] if unit.kind == "kernel" else results
+    return [_array(buffer).tolist() for buffer in found]
 
 
 def _buffer(array: Any) -> Buffer:
     return Buffer(array.shape, {at: int(array[at]) for at in np.ndindex(array.shape)})
 
 
-def _array(buffer: Buffer) -> Any:
+def _array(buffer: Any) -> Any:
     made = np.zeros(buffer.shape, np.int64)
     for at in np.ndindex(buffer.shape):
         made[at] = buffer.get(at)

@@ -54,7 +54,7 @@ def function(body: Callable[..., Yielded], count: int = 2) -> Program:
 # Control flow against the evaluator, which runs one lane at a time with exceptions for exits
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(UNITS)
 def test_random_units_run_as_one_lane_at_a_time_does(program: Program) -> None:
     assert_agrees(program, *integers(program.entry, Random(0)))
@@ -69,13 +69,13 @@ def test_units_of_many_seeds_with_dynamic_loops(
     make: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(random_units, "Maker", DynamicMaker)
-    for seed in range(300):
+    for seed in range(150):
         program = random_units_of(seed, make)
         assert_agrees(program, *integers(program.entry, Random(seed)))
 
 
 def test_a_function_without_lanes_has_results_without_lanes() -> None:
-    for seed in range(100):
+    for seed in range(50):
         program = random_units_of(seed, random_units.random_function)
         inputs = integers(program.entry, Random(seed), 1)
         single = run(program, [np.asarray(one[0], np.int32) for one in inputs], Plain())
@@ -333,6 +333,23 @@ def test_every_axis_is_checked() -> None:
     p.kernel((2, 3), (plane, plane), body)
     with pytest.raises(OutOfBounds, match=r"index \[0, 3\] of lane 2 is outside \[2, 3\]"):
         interpreted(p.finish(), [SIX.reshape(2, 3)] * 2)
+
+
+def test_local_arrays_have_bounds_too() -> None:
+    local = Array(I32, (3,))
+
+    def body(b: Builder, x: Value, y: Value) -> Yielded:
+        (first,) = b.emit("local", (), (local,))
+        (made,) = b.emit("put", (first, x, y), (local,))
+        return b.emit("get", (made, y), (I32,))
+
+    p = ProgramBuilder()
+    p.function((I32, I32), body)
+    assert interpreted(p.finish(), [[0, 2], [1, 2]]) == [[0, 2]]
+    with pytest.raises(OutOfBounds, match=r"put %2, %0, %1: index \[3\] of lane 1"):
+        interpreted(p.finish(), [[0, 3], [0, 0]])
+    with pytest.raises(OutOfBounds, match=r"get %3, %1: index \[-1\] of lane 0"):
+        interpreted(p.finish(), [[0, 0], [-1, 0]])
 
 
 @pytest.mark.parametrize("op", ["div_trunc", "div_floor", "rem", "modulo"])

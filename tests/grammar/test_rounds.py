@@ -80,7 +80,7 @@ def test_every_way_to_accumulate_in_every_type(
 ) -> None:
     program = summing(scalar, accumulate(*ops))
     _, count = run_both_ways(program, drawn_inputs(program.entry, 5), monkeypatch)
-    assert count == 2
+    assert count == (0 if scalar == BF16 else 2)
 
 
 def no_rounds(b: Builder, i: Value, a: Value, k: Value, s: Value, t: Value) -> Yielded:

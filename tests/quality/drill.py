@@ -36,8 +36,7 @@ class Fate:
     """What happens to a process, and what is to be said of the row that it happens at."""
 
     strike: Callable[[], object]
-    reason: str
-    detail: str
+    lost: Lost
 
 
 def _hang() -> None:
@@ -51,16 +50,16 @@ def _eat() -> None:
 
 
 def _signalled(number: signal.Signals) -> Fate:
-    return Fate(lambda: os.kill(os.getpid(), number), "crashed", number.name)
+    return Fate(lambda: os.kill(os.getpid(), number), Lost("crashed", number.name))
 
 
 FATES: dict[str, Fate] = {
-    "SEGV": Fate(lambda: ctypes.string_at(0), "crashed", "SIGSEGV"),
+    "SEGV": Fate(lambda: ctypes.string_at(0), Lost("crashed", "SIGSEGV")),
     "FPE": _signalled(signal.SIGFPE),
-    "ABRT": Fate(os.abort, "crashed", "SIGABRT"),
+    "ABRT": Fate(os.abort, Lost("crashed", "SIGABRT")),
     "KILL": _signalled(signal.SIGKILL),
-    "hang": Fate(_hang, "timed_out", f"{10 * LIMITS.seconds:g} s"),
-    "memory": Fate(_eat, "out_of_memory", "more than 2 GiB"),
+    "hang": Fate(_hang, Lost("timed_out", f"{10 * LIMITS.seconds:g} s")),
+    "memory": Fate(_eat, Lost("out_of_memory", "more than 2 GiB")),
 }
 
 
@@ -111,26 +110,20 @@ def drill(
     loud = _run(work, tasks, fates, workers, limits)
     failures: list[str] = []
     for position, (before, after) in enumerate(zip(quiet.rows, loud.rows, strict=True)):
-        fate = FATES.get(fates.get(position, ""))
-        expected = before if fate is None else Lost(fate.reason, fate.detail)
+        expected = FATES[fates[position]].lost if position in fates else before
         if after != expected:
             failures.append(f"row {position}: {after} where {expected} is due")
-    rows = tuple(
-        (name, *_count(loud.rows, [at for at, fate in fates.items() if fate == name], FATES[name]))
-        for name in FATES
-    )
+    rows: list[tuple[str, int, int, str]] = []
+    for name, fate in FATES.items():
+        places = [position for position, given in fates.items() if given == name]
+        told = sum(loud.rows[place] == fate.lost for place in places)
+        rows.append((name, len(places), told, f"{fate.lost.reason}, {fate.lost.detail}"))
     equal = sum(before == after for before, after in zip(quiet.rows, loud.rows, strict=True))
     notes = (
         f"{len(tasks)} rows, {workers} workers; {equal} rows equal those of the undisturbed run",
         f"undisturbed {quiet.seconds:.0f} s, disturbed {loud.seconds:.0f} s",
     )
-    return Table(title, ("fate", "rows", "told", "as"), rows, notes, tuple(failures))
-
-
-def _count(rows: Sequence[str | Lost], places: list[int], fate: Fate) -> tuple[int, int, str]:
-    expected = Lost(fate.reason, fate.detail)
-    told = sum(rows[place] == expected for place in places)
-    return len(places), told, f"{fate.reason}, {fate.detail}"
+    return Table(title, ("fate", "rows", "told", "as"), tuple(rows), notes, tuple(failures))
 
 
 def campaign(presets: list[str], count: int, workers: int) -> Iterator[Table]:
