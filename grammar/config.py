@@ -45,6 +45,8 @@ class Grammar:
       a program.
     - `accesses`: weight of each way to read an array: own, shifted, reversed, gathered, free.
     - `layers`: weight of each array-level construct of shapes "arrays" and "program".
+    - `differentiable`: draw only what every backend differentiates rightly, and no steps. See
+      `docs/limitations.md`.
     """
 
     name: str
@@ -69,12 +71,15 @@ class Grammar:
     kernels: tuple[int, int] = (1, 1)
     accesses: Mapping[str, int] = field(default_factory=lambda: _weights(own=1))
     layers: Mapping[str, int] = field(default_factory=dict[str, int])
+    differentiable: bool = False
 
     @cached_property
     def canonical(self) -> str:
         """The grammar as JSON text: all that decides which programs it draws, in fixed order."""
         data = asdict(self)
         del data["doc"]
+        if not self.differentiable:
+            del data["differentiable"]  # grammars keep the text they had before there was the field
         return json.dumps(data, sort_keys=True, separators=(",", ":"))
 
     @cached_property

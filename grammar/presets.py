@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from grammar.config import Grammar
 
@@ -220,3 +221,22 @@ _PRESETS = (
 
 GRAMMARS: Mapping[str, Grammar] = {grammar.name: grammar for grammar in _PRESETS}
 """Presets by name."""
+
+SAFE_SUFFIX = "-safe"
+"""What the name of a grammar ends in when it draws only what is differentiated rightly."""
+
+
+def safe(grammar: Grammar) -> Grammar:
+    """The differentiable-safe form of a grammar: its name with "-safe" behind it."""
+    return replace(
+        grammar,
+        name=grammar.name.removesuffix(SAFE_SUFFIX) + SAFE_SUFFIX,
+        doc=f"{grammar.doc} Differentiable-safe.".lstrip(),
+        differentiable=True,
+    )
+
+
+SAFE_GRAMMARS: Mapping[str, Grammar] = {
+    form.name: form for form in (safe(grammar) for grammar in _PRESETS)
+}
+"""The differentiable-safe forms of the presets, by name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,17 @@ from irgen.vectors import Arrays, Optionals, output_types
 from irgen.verdict import Compared, Outcome, Verdict
 
 LOOSE = 1e-2
-"""A bound wider than this share of the value says too little: the lane is not comparable."""
+"""A bound wider than this share of the value says too little to reject a lane by."""
 
-SMALLEST = 1e-3
-"""Values closer to zero count as this large when a bound's width is judged."""
+LOOSE_NORM = 1e-3
+"""But one below this share of the array's largest value, or of `SMALLEST`, says enough."""
+
+SMALLEST = 1e-2
+"""An array whose values are all closer to zero counts as this large."""
+
+CLOSE = {"f64": 2.0**-30, "f32": 2.0**-10, "f16": 2.0**-6, "bf16": 2.0**-4}
+"""Without a bound that says enough, a float lane still agrees when it is this close to the
+reference, relative to the value or to a tenth of the array's largest."""
 
 ENOUGH = 0.9
 """The share of an array's lanes that must be compared."""
@@ -53,7 +61,8 @@ def expect(
 
     `gradient` is None where there is nothing to differentiate.
     """
-    domain = Bounds(precision, wide(program))
+    domain = _domain(precision, wide(program))
+    domain.reasons.clear()
     outputs = run(program, inputs, domain)
     entry = program.entry
     gradients: list[Any] = [None] * len(entry.parameters)
@@ -64,6 +73,12 @@ def expect(
         for at, value in zip(places, found, strict=True):
             gradients[at] = value
     return Expected(tuple(outputs), tuple(gradients), dict(domain.reasons))
+
+
+@cache
+def _domain(precision: Precision, wide: type[np.floating[Any]]) -> Bounds:
+    """One domain per way to round: compiled programs and the rules of ops are kept with it."""
+    return Bounds(precision, wide)
 
 
 def wide(program: Program) -> type[np.floating[Any]]:
@@ -163,8 +178,16 @@ def compare(role: Any, position: int, expected: Any, got: NDArray[Any], type_: T
     known, certain, got = _aligned(known, certain, got)
     equal = known == got
     wrong = certain & ~equal
-    exact = int((certain & equal).sum())
-    return _summary(role, position, certain, exact, wrong, None, wrong.astype(np.float64))
+    return _summary(
+        role,
+        position,
+        certain,
+        exact=int((certain & equal).sum()),
+        close=0,
+        wrong=wrong,
+        ulps=np.zeros(wrong.shape),
+        share=wrong.astype(np.float64),
+    )
 
 
 def _aligned(*arrays: Any) -> tuple[NDArray[Any], ...]:
@@ -183,19 +206,31 @@ def _floats(
 ) -> Compared:
     v, e, got = _aligned(expected.v, expected.bound, got)
     with np.errstate(all="ignore"):
-        held = got.astype(v.dtype)
-        error = np.abs(held - v)
+        error = np.abs(got.astype(v.dtype) - v)
         size = np.abs(v)
-        certain = np.isfinite(e) & (e <= LOOSE * np.maximum(size, SMALLEST))
+        finite = np.isfinite(e)
+        norm = max(SMALLEST, float(np.max(size, where=finite, initial=0.0)))
+        tight = finite & (e <= np.maximum(LOOSE * size, LOOSE_NORM * norm))
         within = error <= e  # false for NaN
-        wrong = np.isfinite(e) & ~within
-        certain |= wrong
+        wrong = finite & ~within
+        near = error <= CLOSE[scalar.name] * np.maximum(size, norm / 10)
+        close = ~tight & ~wrong & near
+        certain = tight | wrong | close
         # The spacing of the type at the value; that of its normal numbers at zero.
         spacing = np.exp2(np.floor(np.log2(np.maximum(size, _tiny(scalar)))) + 1 - scalar.digits)
         ulps = np.where(certain, error / spacing, 0)
-        share = np.where(certain, np.where(e > 0, error / e, np.where(error > 0, np.inf, 0)), 0)
-        exact = int((certain & within & (ulps <= 0.5)).sum())
-    return _summary(role, position, certain, exact, wrong, ulps, share)
+        share = np.where(e > 0, error / e, np.where(error > 0, np.inf, 0))
+        share = np.where(tight | wrong, share, 0)
+    return _summary(
+        role,
+        position,
+        certain,
+        exact=int((tight & within & (ulps <= 0.5)).sum()),
+        close=int(close.sum()),
+        wrong=wrong,
+        ulps=ulps,
+        share=share,
+    )
 
 
 def _tiny(scalar: Scalar) -> float:
@@ -207,24 +242,27 @@ def _summary(
     role: Any,
     position: int,
     certain: NDArray[np.bool_],
+    *,
     exact: int,
+    close: int,
     wrong: NDArray[np.bool_],
-    ulps: NDArray[Any] | None,
+    ulps: NDArray[Any],
     share: NDArray[Any],
 ) -> Compared:
     lanes, compared, mismatched = certain.size, int(certain.sum()), int(wrong.sum())
-    worst = int(np.nan_to_num(share, nan=np.inf).argmax()) if lanes else 0
+    worst = int(np.nan_to_num(share, nan=np.inf).argmax())
     return Compared(
         role=role,
         position=position,
         lanes=lanes,
         exact=exact,
-        within=compared - mismatched - exact,
+        within=compared - mismatched - exact - close,
+        close=close,
         mismatched=mismatched,
         not_comparable=lanes - compared,
-        max_ulp=0.0 if ulps is None or not lanes else _number(ulps.max()),
-        max_share=_number(share.max()) if lanes else 0.0,
-        worst=[int(i) for i in np.unravel_index(worst, certain.shape)] if lanes else [],
+        max_ulp=_number(ulps.max()),
+        max_share=_number(share.max()),
+        worst=[int(i) for i in np.unravel_index(worst, certain.shape)],
     )
 
 

@@ -25,6 +25,10 @@ DEGENERATE_EVERY = 12
 """One element in so many of a float array is degenerate: zero, minus zero, one, an end of the
 range, or a copy of another element."""
 
+PROGRAM_EXPONENT = 0
+"""Float inputs of programs over buffers lie in [-1, 1]: their sums and exponentials condition
+worse."""
+
 COTANGENT_EXPONENT = 1
 """Cotangents lie in [-2, 2]."""
 
@@ -65,7 +69,10 @@ def make(program: Program) -> tuple[Arrays, Optionals]:
     """
     entry = program.entry
     key = exact_hash(program)
-    inputs = [_input(value.type, f"{key} {at}") for at, value in enumerate(entry.parameters)]
+    largest = PROGRAM_EXPONENT if entry.kind == "program" else INPUT_EXPONENT
+    inputs = [
+        _input(value.type, largest, f"{key} {at}") for at, value in enumerate(entry.parameters)
+    ]
     cotangents = [
         _floats(_shape(type_), scalar_of(type_), COTANGENT_EXPONENT, f"{key} cotangent {at}")
         if scalar_of(type_).kind == "float"
@@ -120,7 +127,7 @@ def _shape(type_: Type) -> tuple[int, ...]:
     return element_shape(type_)
 
 
-def _input(type_: Type, key: str) -> NDArray[Any]:
+def _input(type_: Type, exponent: int, key: str) -> NDArray[Any]:
     scalar, shape = scalar_of(type_), _shape(type_)
     if scalar.kind != "float":
         low, high = input_range(scalar)[:2]
@@ -128,9 +135,9 @@ def _input(type_: Type, key: str) -> NDArray[Any]:
         return (
             (words % np.uint64(high - low + 1)).astype(np.int64).__add__(low).astype(scalar.dtype)
         )
-    made = _floats(shape, scalar, INPUT_EXPONENT, key)
+    made = _floats(shape, scalar, exponent, key)
     if isinstance(type_, Array):
-        _spoil(made.reshape(-1), key)
+        _spoil(made.reshape(-1), exponent, key)
     return made
 
 
@@ -143,11 +150,11 @@ def _floats(shape: tuple[int, ...], scalar: Scalar, exponent: int, key: str) -> 
     return made.astype(np.float32 if scalar.name == "bf16" else scalar.dtype)
 
 
-def _spoil(flat: NDArray[Any], key: str) -> None:
+def _spoil(flat: NDArray[Any], exponent: int, key: str) -> None:
     """Put degenerate values among the elements."""
     count = flat.size // DEGENERATE_EVERY
     words = _words((2, count), f"{key} degenerate")
-    limit = 2.0**INPUT_EXPONENT
+    limit = 2.0**exponent
     for kind, at in words.T.tolist():
         values = (0.0, -0.0, 1.0, limit, -limit, flat[at // flat.size % flat.size])
         flat[at % flat.size] = values[kind % len(values)]

@@ -23,9 +23,10 @@ class Compared(msgspec.Struct, frozen=True):
     """One array, lane by lane; a lane is an element.
 
     `role` is "output" or "gradient", `position` that of the output or parameter. `exact` lanes
-    equal the rounded reference, `within` differ by no more than the bound. `max_ulp` is the largest
-    error in units in the last place and `max_share` the largest as a share of its bound, over
-    compared lanes. `worst` is the index of the lane with the largest share.
+    equal the rounded reference, `within` differ by no more than the bound, `close` ones agree with
+    the reference although their bound is too wide, or missing, to reject anything. `max_ulp` is the
+    largest error in units in the last place and `max_share` the largest as a share of its bound,
+    over compared lanes. `worst` is the index of the lane with the largest share.
     """
 
     role: Literal["output", "gradient"]
@@ -33,6 +34,7 @@ class Compared(msgspec.Struct, frozen=True):
     lanes: int
     exact: int
     within: int
+    close: int
     mismatched: int
     not_comparable: int
     max_ulp: float

@@ -77,11 +77,13 @@ def _execute_one(job: Job, execution: str) -> Execution:
     taken = taken_parameters(entry)
     arguments = [job.inputs[position] for position in taken]
     cotangents = [cotangent for cotangent in job.cotangents if cotangent is not None]
-    forward = _run(job, "forward", arguments, execution)
-    backward = _run(job, "backward", [*arguments, *cotangents], execution)
+    floats = [at for at in taken if scalar_of(entry.parameters[at].type).kind == "float"]
+    forward = _run(job, "forward", arguments, execution, len(job.cotangents))
+    backward = _run(job, "backward", [*arguments, *cotangents], execution, len(floats))
     gradients = None
     if backward.results is not None:
-        gradients = _by_parameter(entry, taken, backward.results)
+        found = dict(zip(floats, backward.results, strict=True))
+        gradients = tuple([found.get(position) for position in range(len(entry.parameters))])
     ran = [each.text for each in (forward, backward) if each.results is not None]
     return Execution(
         name=execution,
@@ -105,15 +107,6 @@ def taken_parameters(entry: Unit) -> tuple[int, ...]:
     return tuple([position for position in positions if how.get(position) != "out"])
 
 
-def _by_parameter(
-    entry: Unit, taken: Sequence[int], gradients: tuple[NDArray[Any], ...]
-) -> tuple[NDArray[Any] | None, ...]:
-    """Gradients of the float arguments, at the positions of their parameters."""
-    floats = [at for at in taken if scalar_of(entry.parameters[at].type).kind == "float"]
-    found = dict(zip(floats, gradients, strict=True))
-    return tuple([found.get(position) for position in range(len(entry.parameters))])
-
-
 def _digest(texts: Sequence[str]) -> str:
     """32 hexadecimal digits, "" where nothing ran."""
     if not texts:
@@ -121,8 +114,9 @@ def _digest(texts: Sequence[str]) -> str:
     return hashlib.blake2b("".join(texts).encode(), digest_size=16).hexdigest()
 
 
-def _run(job: Job, direction: Direction, arguments: Arrays, execution: str) -> _Ran:
-    """Run the recorded text of one direction on those of its arguments that the text has."""
+def _run(job: Job, direction: Direction, arguments: Arrays, execution: str, count: int) -> _Ran:
+    """Run the recorded text of one direction, which gives `count` results, on those of its
+    arguments that the text has."""
     artifact = _recorded(job, direction)
     kept = job.capture.kept.get(direction)
     if artifact is None:
@@ -141,6 +135,9 @@ def _run(job: Job, direction: Direction, arguments: Arrays, execution: str) -> _
     results = attempt(run, "execution_error")
     if isinstance(results, Failure):
         return _Ran(None, reason=results.reason, detail=results.detail)
+    if len(results) != count:
+        detail = f"the {direction} text gives {len(results)} results, not {count}"
+        return _Ran(None, reason="execution_error", detail=detail)
     return _Ran(tuple(results), text)
 
 

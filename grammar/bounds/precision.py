@@ -14,7 +14,7 @@ def _none() -> Mapping[str, tuple[float, float]]:
     return {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Precision:
     """How one way to run programs rounds.
 

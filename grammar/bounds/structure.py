@@ -109,19 +109,8 @@ def cover(a: Bounded, b: Bounded) -> tuple[Any, Any]:
     return middle, half
 
 
-def stack(operands: Sequence[Any], axis: int) -> Any:
+def stack(operands: Sequence[Any], axis: int) -> Bounded:
     """The parts along a new axis."""
-    if any(isinstance(part, Known) for part in operands):
-        values, certain = zip(*map(parts, operands), strict=True)
-        return Known(
-            stack_arrays(values, axis),
-            stack_arrays(
-                tuple(
-                    np.broadcast_to(ok, np.shape(v)) for v, ok in zip(values, certain, strict=True)
-                ),
-                axis,
-            ),
-        )
     format = next(part.format for part in operands if isinstance(part, Bounded))
     made = [x if isinstance(x, Bounded) else exactly(x, format) for x in operands]
     v = stack_arrays(tuple(x.v for x in made), axis)
@@ -204,13 +193,15 @@ def arg_extreme(a: Bounded, largest: bool) -> Any:
     made = np.asarray(place, np.int32)
     if a.e is None:
         return known(made, ~np.isnan(a.v).any(axis=-1))
+    every = np.logical_and.reduce
     at: Any = np.expand_dims(place, -1)
     best: Any = np.take_along_axis(a.v, at, -1)
     best_e: Any = np.take_along_axis(a.e, at, -1)
-    near = (np.abs(a.v - best) <= a.e + best_e) & (np.arange(a.v.shape[-1]) != at)
-    near |= np.isnan(a.v)
-    ok = ~np.logical_or.reduce(near, axis=-1) | np.logical_and.reduce(a.e == 0, axis=-1)
-    a.format.note("comparison", ~ok & (a.e < np.inf).all(axis=-1))
+    far: Any = np.greater(np.abs(a.v - best), a.e + best_e)
+    far |= np.equal(np.arange(a.v.shape[-1]), at)
+    exact: Any = a.e == 0
+    ok: Any = every(far, axis=-1) | every(exact, axis=-1)
+    a.format.note("comparison", ~ok & np.isfinite(best_e[..., 0]))
     return known(made, ok)
 
 

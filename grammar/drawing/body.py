@@ -50,11 +50,12 @@ class Library:
 @dataclass(slots=True)
 class Loop:
     """The loop being drawn: what its carried values are, the ranges they keep, and how often a
-    compiler that unrolls it copies its body."""
+    compiler that unrolls it copies its body. A body cannot leave or skip rounds of a `sum`."""
 
     carried: tuple[Value, ...]
     keeps: tuple[Range, ...]
     copies: int = 1
+    sum: bool = False
 
 
 @dataclass(slots=True)

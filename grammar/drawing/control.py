@@ -24,7 +24,7 @@ from grammar.drawing.tables import entry
 from grammar.program import Region, Statement, Terminator, Value
 from grammar.ranges import Range
 from grammar.source import Source
-from grammar.types import BOOL, I32, Array, Element, Scalar, scalar_of
+from grammar.types import BOOL, F32, FLOATS, I32, Array, Element, Scalar, scalar_of
 
 UNROLLED = 16
 """Most copies of a body in nested constant loops, which compilers unroll into as much text."""
@@ -153,6 +153,8 @@ def _different(body: Body, type_: Element, other: Value | None) -> Value:
 
 
 def _may_leave(body: Body) -> bool:
+    if any(loop.sum for loop in body.loops):
+        return False
     return bool(body.loops) or body.may_return
 
 
@@ -161,7 +163,7 @@ def _leave(body: Body) -> Terminator:
     below = body.source.below
     if body.loops and not (body.may_return and below(6) == 5):
         current = body.loops[-1]
-        if below(2):
+        if below(2) or body.tables.grammar.differentiable:
             return Terminator("continue", current.carried)
         values = [
             bring(body, carried if below(2) == 0 else latest(body, _element(carried)), keeps)
@@ -229,13 +231,21 @@ def _carry(body: Body, current: Loop, inits: list[Value], bound: int) -> list[Va
 
 
 def loop(body: Body) -> None:
-    """A `for`: a constant trip count, or bounds that are values."""
+    """A `for`: a constant trip count, or bounds that are values.
+
+    In differentiable-safe grammars, one with bounds that are values sums up; see `_sum`.
+    """
     source = body.source
     below = source.below
     grammar = body.tables.grammar
     zero = body.constant(I32, 0)
     step = copies = 1
-    stop = _stop_value(body) if below(100) >= 100 - grammar.dynamic else None
+    dynamic = below(100) >= 100 - grammar.dynamic
+    if grammar.differentiable and dynamic:
+        dynamic = _may_sum(body)
+    stop = _stop_value(body) if dynamic else None
+    if stop is not None and grammar.differentiable:
+        return _sum(body, stop)
     if stop is not None:
         bound = max(1, int(body.ranges[stop.id][1]))
         body.used[stop.id] = True
@@ -265,6 +275,45 @@ def loop(body: Body) -> None:
     body.statements.append(Statement("for", operands, results, (step, bound), (region,)))
     for value in results:
         body.enter(value)
+
+
+def _may_sum(body: Body) -> bool:
+    """Whether a dynamic loop may stand here whose results are only added to what is stored."""
+    return body.depth == 0 and body.memory is not None and not body.memory.kept
+
+
+def _sum(body: Body, stop: Value) -> None:
+    """A dynamic `for` that adds terms up: the body does not see the sum, and no op reads it, as
+    its value in between is not kept for the reverse pass."""
+    source = body.source
+    assert body.memory is not None
+    bound = max(1, int(body.ranges[stop.id][1]))
+    body.used[stop.id] = True
+    scalars = [s for s in FLOATS if body.tables.grammar.types.get(s.name, 0)] or [F32]
+    first = anchor(body).type
+    type_ = first if first in scalars else scalars[source.below(len(scalars))]
+    assert isinstance(type_, Scalar)
+    start, init = body.constant(I32, 0), body.constant(type_, 0.0)
+    keeps = guards.carried(type_, body.ranges[init.id])
+    body.used[init.id] = True
+    index = body.new(I32, (0, bound - 1))
+    body.used[index.id] = True
+    total = body.new(type_, keeps)
+    saved = _open(body)
+    body.loops.append(Loop((), (), sum=True))
+    body.enter(index)
+    statements(body, 1, 4)
+    fits = (ranges.ZERO, keeps[1] - 1 - (bound - 1).bit_length(), 0)  # so that the sum stays
+    term = bring(body, gathered(body, type_), fits)
+    name = "sub" if source.below(4) == 3 else "add"
+    end = Terminator("yield", (body.apply(entry(name, (type_, type_)), [total, term]),))
+    body.loops.pop()
+    region = Region((index, total), _close(body, saved), end)
+    result = body.new(type_, keeps)
+    body.used[result.id] = True
+    operands = (start, stop, init)
+    body.statements.append(Statement("for", operands, (result,), (1, bound), (region,)))
+    body.memory.totals.append(result)
 
 
 def _stop_value(body: Body) -> Value | None:

@@ -14,7 +14,8 @@ from grammar.drawing.memory import (
     open_kernel,
     read,
     scalar_parameters,
-    write,
+    write_total,
+    write_totals,
 )
 from grammar.drawing.operands import anchor, gathered
 from grammar.drawing.tables import Tables
@@ -104,13 +105,14 @@ def _final_stores(body: Body, memory: Memory) -> None:
             for array in memory.inputs
             if array.type == Array(first, memory.grid) and array.id not in memory.shared
         ]
-        if own and below(8) == 7:
+        if own and not grammar.differentiable and below(8) == 7:
             array = own[-1]
             memory.shared.add(array.id)
             memory.content[array.id] = body.ranges[array.id]
         else:
             array = new_output(body, first)
-        write(body, array, value)
+        write_total(body, array, value)
+    write_totals(body)
 
 
 def _result_type(body: Body) -> Element:

@@ -27,6 +27,10 @@ class Memory:
 
     `shared` are arrays read at places other than the lane's own, which therefore stay read-only.
     `content` bounds what a written cell may hold; `sums` maps an atomics' array to its one op.
+
+    In differentiable-safe grammars `totals` are what loops summed up, waiting to be added to what
+    is stored: nothing else may use them. There are none where all that is stored is `kept` within
+    a range.
     """
 
     grid: tuple[int, ...]
@@ -38,6 +42,8 @@ class Memory:
     content: dict[int, Range] = field(default_factory=dict[int, Range])
     sums: dict[Value, str] = field(default_factory=dict[Value, str])
     written: set[Value] = field(default_factory=set[Value])
+    totals: list[Value] = field(default_factory=list[Value])
+    kept: bool = False
     zero: Value | None = None
 
 
@@ -89,11 +95,16 @@ def new_input(body: Body, element: Element, shape: tuple[int, ...]) -> Value:
     return array
 
 
-def emit_load(body: Body, array: Value, indices: tuple[Value, ...]) -> Value:
+def _loaded(body: Body, array: Value, indices: tuple[Value, ...]) -> Value:
+    """An element of an array, not yet in scope."""
     assert isinstance(array.type, Array)
     element = array.type.element
     known = memory_of(body).content.get(array.id, body.ranges[array.id])
-    return body.enter(body.emit("load", (array, *indices), element, known, None))
+    return body.emit("load", (array, *indices), element, known, None)
+
+
+def emit_load(body: Body, array: Value, indices: tuple[Value, ...]) -> Value:
+    return body.enter(_loaded(body, array, indices))
 
 
 def load(body: Body) -> None:
@@ -210,10 +221,71 @@ def store(body: Body) -> None:
         value = operand(body, array.type.element)
     written = body.depth == 0 and array in memory.written  # overwriting it would leave it unread
     if written or (not body.loops and below(4) == 3):
-        old = emit_load(body, array, memory.indices)
-        assert not isinstance(old.type, Array)
-        value = body.apply(entry("add", (old.type, old.type)), [old, value])
+        if body.tables.grammar.differentiable:
+            value = _added_to_cell(body, array, value)
+        else:
+            old = emit_load(body, array, memory.indices)
+            assert not isinstance(old.type, Array)
+            value = body.apply(entry("add", (old.type, old.type)), [old, value])
     write(body, array, value)
+
+
+def _added_to_cell(body: Body, array: Value, value: Value) -> Value:
+    """The value plus what the lane's cell holds, where that fits; nothing else sees the cell, which
+    is overwritten."""
+    memory = memory_of(body)
+    if memory.kept:
+        return value
+    mark = len(body.statements)
+    old = _loaded(body, array, memory.indices)
+    added = plain_sum(body, value, old)
+    if added is None:
+        del body.statements[mark:]
+    return added or value
+
+
+def plain_sum(body: Body, value: Value, other: Value) -> Value | None:
+    """The sum of two values, of which only the first may be tamed for it; None where it may not
+    fit even so."""
+    assert not isinstance(value.type, Array)
+    made = entry("add", (value.type, value.type))
+    for _ in range(2):
+        known = made.rule((body.ranges[value.id], body.ranges[other.id]), made.instance, 0)
+        if ranges.inside(known, made.limit):
+            return body.apply(made, [value, other])
+        value = body.tame(value)
+    return None
+
+
+def write_total(body: Body, array: Value, value: Value) -> None:
+    """Store a value to the lane's own cell, together with what loops summed up of its type."""
+    memory = memory_of(body)
+    waiting: list[Value] = []
+    for total in memory.totals:
+        added = plain_sum(body, value, total) if total.type == value.type else None
+        if added is None:
+            waiting.append(total)
+        else:
+            value = added
+    memory.totals = waiting
+    write(body, array, value)
+
+
+def write_totals(body: Body) -> None:
+    """Store what loops summed up and no other store took along."""
+    memory = memory_of(body)
+    totals, memory.totals = memory.totals, []
+    for total in totals:
+        assert not isinstance(total.type, Array)
+        write(body, new_output(body, total.type), total)
+
+
+def _fold(body: Body, scalar: Scalar) -> str:
+    """How an array is updated; the least and the largest are no differentiable-safe folds."""
+    how = ATOMICS[max(0, body.source.below(6) - 2)]
+    if body.tables.grammar.differentiable and scalar.kind == "float":
+        return "atomic_sub" if how == "atomic_sub" else "atomic_add"
+    return how
 
 
 def atomic(body: Body) -> None:
@@ -235,7 +307,7 @@ def atomic(body: Body) -> None:
         array = body.new(
             Array(scalar, ((1,), memory.grid[:1])[below(3) == 2]), guards.inputs(scalar)
         )
-        memory.sums[array] = ATOMICS[max(0, below(6) - 2)]
+        memory.sums[array] = _fold(body, scalar)
     else:
         array = next(iter(memory.sums))
         assert isinstance(array.type, Array)

@@ -207,6 +207,9 @@ def _converted(body: Body, value: Value, type_: Element) -> Value | None:
         kind = "vector" if isinstance(given, Vector) else "matrix"
         return body.apply(entry(_MEASURES[kind][body.source.below(2)], (given,)), [value])
     if isinstance(given, Scalar) and isinstance(type_, Scalar) and type_ != BOOL:
+        whole = given.kind == "float" and type_.kind != "float"
+        if whole and body.tables.grammar.differentiable:
+            return None
         return body.apply(entry("cast", (given,), type_), [value])
     return None
 

@@ -66,7 +66,8 @@ def _step(source: Source, driver: Driver, stop: int) -> bool:
     """One step, or (for `stop` above 0) the choice to stop, which is choice 0."""
     if stop and source.below(stop) == 0:
         return False
-    _STEPS[source.below(len(_STEPS))](driver)
+    steps = _SAFE_STEPS if driver.tables.grammar.differentiable else _STEPS
+    steps[source.below(len(steps))](driver)
     return True
 
 
@@ -103,3 +104,6 @@ _STEPS: tuple[Step, ...] = (
     ping_pong,
     in_place,
 )
+
+_SAFE_STEPS = (*_STEPS[:5], fresh_each_step)
+"""Those that overwrite no buffer which was read."""

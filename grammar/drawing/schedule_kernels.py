@@ -17,6 +17,8 @@ from grammar.drawing.memory import (
     read,
     scalar_parameters,
     write,
+    write_total,
+    write_totals,
 )
 from grammar.drawing.operands import anchor, bring, gathered
 from grammar.drawing.tables import Tables, tables
@@ -85,6 +87,7 @@ def draw_kernel(
         found = _without_atomics(found.grammar)
     grammar = found.grammar
     body, memory = open_kernel(source, found, library, grid)
+    memory.kept = keeps is not None
     arrays = [body.new(*buffer) for buffer in given]
     if in_place:
         state = arrays[0]
@@ -128,7 +131,8 @@ def _finish(body: Body, keeps: Element | None, state: Value | None) -> None:
         if isinstance(first, Array) or first == BOOL:
             first = body.tables.elements.pick(body.source)
         value = gathered(body, first)
-        write(body, new_output(body, first), value)
+        write_total(body, new_output(body, first), value)
+    write_totals(body)
 
 
 def _brought(

@@ -14,7 +14,18 @@ from grammar.ops import OPS
 from grammar.ops.base import Instance, Op
 from grammar.ranges import Range
 from grammar.source import Source
-from grammar.types import BOOL, FLOATS, I32, SCALARS, SIZES, Element, Matrix, Scalar, Vector
+from grammar.types import (
+    BOOL,
+    FLOATS,
+    I32,
+    SCALARS,
+    SIZES,
+    Element,
+    Matrix,
+    Scalar,
+    Vector,
+    scalar_of,
+)
 
 T = TypeVar("T")
 
@@ -108,6 +119,21 @@ def supported(op: Op, instance: Instance) -> bool:
     return not any(lacks(instance) for lacks in op.unsupported.values())
 
 
+_JUMPING = frozenset(("frac", "fmod", "eq", "ne"))
+
+
+def safe(op: Op, instance: Instance) -> bool:
+    """Whether differentiable-safe grammars draw an op at a typing: not where floats are rounded,
+    otherwise jump, or are tested for equality, nor `fmod`, of which a backend passes no gradient
+    to the divisor."""
+    if not instance.operands or scalar_of(instance.operands[-1]).kind != "float":
+        return True
+    if instance.result == BOOL:
+        return op.name not in _JUMPING
+    whole = scalar_of(instance.result).kind != "float"
+    return op.smoothness != "step" and op.name not in _JUMPING and not whole
+
+
 def _weight(grammar: Grammar, op: Op) -> int:
     return grammar.ops.get(op.name, op.weight if grammar.groups.get(op.group, 0) else 0)
 
@@ -146,6 +172,7 @@ def tables(grammar: Grammar) -> Tables:
         if instance.result in allowed
         and all(operand in allowed or operand == I32 for operand in instance.operands)
         and supported(op, instance)
+        and (safe(op, instance) or not grammar.differentiable)
     ]
     anchored: dict[Element, list[tuple[Entry, int]]] = {}
     for op, instance in entries:
@@ -184,7 +211,8 @@ ACCESSES = ("own", "shifted", "reversed", "gathered", "free")
 
 
 def _kinds(grammar: Grammar) -> list[tuple[str, int]]:
-    return [(kind, grammar.control.get(kind, 0)) for kind in KINDS]
+    known = [kind for kind in KINDS if kind != "while" or not grammar.differentiable]
+    return [(kind, grammar.control.get(kind, 0)) for kind in known]
 
 
 def _ops(

@@ -44,8 +44,10 @@ def adjoint_kernel(
     """
     params = prepared.unit.parameters
     unit = writing_only(prepared.unit, {params[at].id for at in seeded})
-    found = varied_values(unit, {params[at].id for at in wanted})
-    varied = {at: value for at, value in found.items() if not isinstance(value.type, Array)}
+    varied = varied_values(unit, {params[at].id for at in wanted})
+    for value in params:
+        if isinstance(value.type, Array):
+            varied.pop(value.id, None)  # loads add to gradient arrays instead
     emitter = Emitter(highest_id(prepared.unit) + 1)
     cotangents = {at: emitter.fresh(params[at].type) for at in seeded}
     gradients = {at: emitter.fresh(_gradient_type(params[at])) for at in wanted}

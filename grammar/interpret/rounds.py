@@ -60,8 +60,8 @@ def accumulations(
 def at_once(
     context: Context, statement: Statement, rounds_apart: Callable[[], Step]
 ) -> Step | None:
-    """The step of a `for` that only accumulates. It falls back to the step that `rounds_apart` makes
-    where lanes have rounds of their own, or too many. None for a loop that does more."""
+    """The step of a `for` that only accumulates, None for one that does more. Where lanes have
+    rounds of their own, or too many, it falls back to the step that `rounds_apart` makes."""
     region = statement.regions[0]
     how = accumulations(context, region)
     if how is None:

@@ -24,13 +24,15 @@ LANES = 24
 
 @dataclass(frozen=True)
 class Case:
-    """One spelling of one op at one typing and attribute; `lane` for forms without batch axes."""
+    """One spelling of one op at one typing and attribute; `lane` for forms without batch axes.
+    Each `round` has operands of its own."""
 
     op: Op
     instance: Instance
     attribute: int
     spelling: str
     lane: bool = False
+    round: int = 0
 
     def __str__(self) -> str:
         operands = ", ".join(map(str, self.instance.operands))
@@ -72,9 +74,10 @@ def host_dtype(type_: Element) -> Any:
     return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
 
 
-def samples(op: Op, instance: Instance) -> list[Any]:
+def samples(op: Op, instance: Instance, round: int = 0) -> list[Any]:
     """Operands for `LANES` lanes, each within its domain; the same for every spelling."""
-    seed = zlib.crc32(f"{op.name} {instance.operands} {instance.result}".encode())
+    text = f"{op.name} {instance.operands} {instance.result}"
+    seed = zlib.crc32(f"{text} {round}".encode() if round else text.encode())
     random = np.random.default_rng(seed)
     lanes = [_lane(random, op, instance) for _ in range(LANES)]
     return [np.stack([lane[place] for lane in lanes]) for place in range(op.arity)]
@@ -201,7 +204,7 @@ def run_warp(
     out: list[Ran] = []
     for k, (instance, held) in enumerate(groups):
         types = (*instance.operands, instance.result)
-        operands = [samples(case.op, instance) for case in held]
+        operands = [samples(case.op, instance, case.round) for case in held]
         hosts = [
             np.ascontiguousarray([values[place] for values in operands])
             for place in range(len(instance.operands))
@@ -284,7 +287,7 @@ def run_jax(found: Sequence[Case]) -> list[Ran]:
         def chunk(operands: list[list[Any]], wrapped: list[Any] = wrapped) -> list[Any]:
             return [f(*args) for f, args in zip(wrapped, operands, strict=True)]
 
-        results = jax.jit(chunk)([samples(case.op, case.instance) for case in held])
+        results = jax.jit(chunk)([samples(case.op, case.instance, case.round) for case in held])
         out += map(Ran, held, results)
     return out
 
@@ -294,7 +297,7 @@ def _stablehlo(held: Sequence[Case], backward: bool) -> tuple[str, list[Any]]:
     import jax
 
     functions = [jax_function(case) for case in held]
-    operands = [samples(case.op, case.instance) for case in held]
+    operands = [samples(case.op, case.instance, case.round) for case in held]
     seeds = [cotangents(case) if backward and differentiable(case) else None for case in held]
 
     def run(operands: list[list[Any]], seeds: list[Any]) -> list[Any]:

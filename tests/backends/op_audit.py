@@ -12,7 +12,7 @@ import numpy as np
 from backends.registry import BACKENDS
 from grammar.bounds.bounded import Bounded
 from grammar.bounds.domain import Bounds
-from grammar.ops import OPS, Instance
+from grammar.ops import OPS, Instance, Op
 from grammar.ops.expression import (
     Apply,
     Expression,
@@ -24,8 +24,9 @@ from grammar.ops.expression import (
 from grammar.ops.expression import (
     Literal as Number,
 )
+from grammar.program import Program, Region, Statement, Terminator, Unit, Value
 from grammar.types import Element, scalar_of
-from tests.backends.audit import Case, Ran, cotangents, samples
+from tests.backends.audit import Case, Ran, cotangents, differentiable, samples
 from tests.spelling import LETTERS
 
 Direction = Literal["forward", "gradient"]
@@ -68,9 +69,10 @@ def plain(array: Any) -> Any:
 def declared(case: Case, bounds: Bounds) -> tuple[Any, tuple[Any, ...] | None]:
     """The meaning of a case, and the operands' cotangents by its partials (None: no float)."""
     op, instance, attribute = case.op, case.instance, case.attribute
+    drawn = samples(op, instance, case.round)
     operands = [
         bounds.lift(plain(values), scalar_of(type_))
-        for values, type_ in zip(samples(op, instance), instance.operands, strict=True)
+        for values, type_ in zip(drawn, instance.operands, strict=True)
     ]
     result = bounds.meaning(op, instance, attribute, False)(*operands)
     if op.partials is None or scalar_of(instance.result).kind != "float":
@@ -80,11 +82,11 @@ def declared(case: Case, bounds: Bounds) -> tuple[Any, tuple[Any, ...] | None]:
     types = dict(zip(LETTERS, instance.operands, strict=False))
     types |= {"y": instance.result, "g": instance.result}
     pulled: list[Any] = []
-    for type_, text in zip(instance.operands, op.partials, strict=True):
+    for given, type_, text in zip(drawn, instance.operands, op.partials, strict=True):
         if scalar_of(type_).kind != "float":
             pulled.append(None)
         elif not text:
-            pulled.append(bounds.zeros(scalar_of(type_), np.shape(samples(op, instance)[0])))
+            pulled.append(bounds.zeros(scalar_of(type_), given.shape))
         else:
             tree = parse(text)
             if "g" not in _letters(tree):
@@ -169,7 +171,9 @@ def _excess(found: Any, expected: Any, bounds: Bounds) -> Any:
 def _example(case: Case, place: int, found: Any, expected: Any, excess: Any) -> str:
     at = np.unravel_index(int(np.argmax(np.where(np.isnan(excess), np.inf, excess))), excess.shape)
     lane = at[0] if at else 0
-    operands = [np.asarray(values)[lane].tolist() for values in samples(case.op, case.instance)]
+    operands = [
+        np.asarray(values)[lane].tolist() for values in samples(case.op, case.instance, case.round)
+    ]
     wanted = expected.v if isinstance(expected, Bounded) else expected
     wanted = np.broadcast_to(wanted, excess.shape)[at]
     return f"{place}: {operands} gives {plain(found)[at]!r}, not {wanted!r}"
@@ -186,3 +190,76 @@ def judged(found: Sequence[Case], backend: str, execution: str, run: Runner) -> 
         bounds = domain(backend, execution, (*instance.operands, instance.result))
         out += judge(ran, bounds)
     return out
+
+
+Status = Literal["agree", "blind", "declared", "unsupported", "differ"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a backend makes of an op at one typing, one way to run it and one direction.
+
+    - "agree": every comparable lane of every spelling does, and most lanes are comparable;
+    - "blind": the same, but for most lanes nothing can be said (the reason is the domain's);
+    - "declared": it differs, and a limitation of the backend says why;
+    - "unsupported": the row says that the backend lacks the typing, or the way to run lacks an
+      operation;
+    - "differ": none of these.
+    """
+
+    op: str
+    instance: Instance
+    backend: str
+    execution: str
+    direction: Direction
+    status: Status
+    detail: str = ""
+
+
+def one_op(op: Op, instance: Instance, attribute: int) -> Program:
+    """A function that applies an op."""
+    params = tuple(Value(at, type_) for at, type_ in enumerate(instance.operands))
+    result = Value(len(params), instance.result)
+    at = attribute if op.attributes(instance) else None
+    body = Region(
+        params, (Statement(op.name, params, (result,), at),), Terminator("return", (result,))
+    )
+    return Program((Unit("function", body, (instance.result,)),))
+
+
+def cells(
+    instances: Iterable[tuple[Op, Instance]], backend: str, execution: str, verdicts: list[Verdict]
+) -> list[Cell]:
+    """A cell for every op, typing and direction that there is."""
+    by: dict[tuple[str, Instance, Direction], list[Verdict]] = {}
+    for verdict in verdicts:
+        key = (verdict.case.op.name, verdict.case.instance, verdict.direction)
+        by.setdefault(key, []).append(verdict)
+    out: list[Cell] = []
+    for op, instance in instances:
+        directions: list[Direction] = ["forward"]
+        if differentiable(Case(op, instance, 0, "")):
+            directions.append("gradient")
+        for direction in directions:
+            found = by.get((op.name, instance, direction), [])
+            status, detail = _status(op, instance, backend, direction, found)
+            out.append(Cell(op.name, instance, backend, execution, direction, status, detail))
+    return out
+
+
+def _status(
+    op: Op, instance: Instance, backend: str, direction: Direction, found: Sequence[Verdict]
+) -> tuple[Status, str]:
+    if not found:
+        if not op.supported(instance, backend):
+            return "unsupported", "the row says so"
+        return "unsupported", "the interpreter has no such operation"
+    wrong = [verdict for verdict in found if verdict.differing]
+    if wrong:
+        known = BACKENDS[backend].limitations(one_op(op, instance, 0))
+        if direction == "gradient" and known:
+            return "declared", ", ".join(row.name for row in known)
+        worst = max(wrong, key=lambda verdict: verdict.worst)
+        return "differ", f"{worst.case}: {worst.worst:.3g} of the bound, operand {worst.example}"
+    blind, lanes = (sum(getattr(verdict, name) for verdict in found) for name in ("blind", "lanes"))
+    return ("blind", f"{blind} of {lanes} lanes") if 2 * blind > lanes else ("agree", "")

@@ -370,6 +370,19 @@ def test_a_bad_text_fails_alone() -> None:
             assert execution.source_hash == wanted
 
 
+def test_a_text_with_other_results_fails() -> None:
+    job = parsed(ADD)
+    for execution in both(with_text(job, "backward", NO_GRADIENT)):
+        assert execution.outputs is not None
+        assert execution.gradient_reason == "execution_error"
+        assert execution.gradient_detail == "the backward text gives 1 results, not 3"
+
+
+NO_GRADIENT = """func.func public @main(%arg0: tensor<8xf32>) -> tensor<8xf32> {
+  return %arg0 : tensor<8xf32>
+}"""
+
+
 def test_directions_fail_apart() -> None:
     job = parsed(ADD)
     for execution in both(with_text(job, "backward", "module { unfinished")):

@@ -26,6 +26,7 @@ from grammar.types import BOOL, F64, Array, Scalar, Type, scalar_of
 
 COMPARISONS = ("lt", "gt", "le", "ge")
 SIGNS = ("sign", "component_sign")
+PLACES = ("argmin", "argmax")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,13 +43,15 @@ class Wide(Plain):
         self, op: Op, instance: Instance, attribute: int, adjoint: bool
     ) -> Callable[..., Any]:
         means = Plain.meaning(self, op, instance, attribute, adjoint)
-        if not adjoint or scalar_of(instance.operands[0] if instance.operands else F64).kind != "float":
+        if not adjoint or not any(is_float(type_) for type_ in instance.operands):
             return means
-        if op.name not in COMPARISONS and op.name not in SIGNS:
+        if op.name not in (*COMPARISONS, *SIGNS, *PLACES):
             return means
 
         def watched(*operands: Any) -> Any:
             a, b = operands if len(operands) == 2 else (operands[0], 0.0)
+            if op.name in PLACES:
+                a, b = np.diff(np.sort(a, axis=-1), axis=-1), 0.0
             if np.any(a == b):
                 self.ties.append(op.name)
             return means(*operands)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -46,9 +47,14 @@ def check(given: list[Task], found: Iterable[object], lost: dict[int, Lost]) -> 
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    """No thread and no process outlives a test."""
+def _nothing_left(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """No thread, no process and no file of a worker outlives a test."""
+    folder = tmp_path_factory.mktemp("workers")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     yield
+    assert not list(folder.iterdir())
     assert [thread.name for thread in threading.enumerate()] == ["MainThread"]
     assert not children(os.getpid())
 

@@ -54,17 +54,17 @@ def test_the_bytes_of_a_known_program_never_change() -> None:
     assert [vectors.encode(array, F32).data, vectors.encode(cotangent, F32).data] == KNOWN
 
 
-KNOWN = ["wGmAP2C6dsBAbB9A", "NL/2vxC7Ir5oEIO/"]
+KNOWN = ["wGmAPmC6dr9AbB8/", "NL/2vxC7Ir5oEIO/"]
 
 
 def test_degenerate_values_are_among_the_inputs() -> None:
     (array,), _ = vectors.make(program_of(Array(F32, (4000,))))
-    for value in (1.0, 4.0, -4.0):
+    for value in (1.0, -1.0):
         assert (array == value).any()
     zeros = array[array == 0]
     assert np.signbit(zeros).any()
     assert not np.signbit(zeros).all()
-    ordinary = array[~np.isin(array, (0.0, 1.0, 4.0, -4.0))]
+    ordinary = array[~np.isin(array, (0.0, 1.0, -1.0))]
     assert len(np.unique(ordinary)) < len(ordinary), "some elements are equal"
     assert len(np.unique(array)) > 0.9 * len(array)
 
