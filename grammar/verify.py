@@ -14,7 +14,6 @@ from grammar.structural_checks import Place, listed, types_of
 from grammar.text import print_statement, print_terminator
 from grammar.types import I32, Array, Type
 
-
 _PASSED = "a kernel passes no arrays through a construct, but for local ones"
 
 
@@ -248,7 +247,9 @@ class _Checker:
 
     def parameter(self, statement: Statement) -> None:
         if statement.operands[0].id not in self.arrays:
-            raise self.fail(statement, f"{statement.op} takes an array parameter, not a local array")
+            raise self.fail(
+                statement, f"{statement.op} takes an array parameter, not a local array"
+            )
 
     def local(self, statement: Statement) -> None:
         if statement.operands[0].id in self.arrays:

@@ -1,15 +1,16 @@
 """Joining recorded C++ texts: many modules of generated kernels as one translation unit.
 
 A compiler starts slowly and compiles the header's templates once per translation unit, so modules
-are compiled together. Each recorded text stands unchanged in a namespace of its own, but for two
-things:
+are compiled together, each in a namespace of its own. The functions that Warp generated for kernels
+and functions are taken as they were recorded. What is around them is made leaner:
 
 - the header lines, which all texts share, are written once;
-- Warp emits a kernel as a template, instantiated for strides known to be dense and for any strides.
-  Here it is a plain function of the second kind: `wp_linear_contiguous` becomes a constant of the
-  translation unit, and the template heads and arguments go.
+- a kernel is a plain function. Warp emits a template, instantiated for strides known to be dense
+  and for any strides; here it is as for any strides, which compute the same;
+- the code that calls a kernel for each lane is one loop, where Warp has three nested functions for
+  each kind of strides.
 
-Neither changes a result: both instances compute the same, and nothing is inlined at -O0.
+None of it changes a result: nothing is inlined, and no arithmetic reordered, at -O0.
 """
 
 from __future__ import annotations
@@ -22,13 +23,29 @@ HEADER_END = "#define adj_int(x, adj_x, adj_ret) adj_cast_int(x, adj_x, adj_ret)
 """The last line that Warp writes before the code of a module."""
 
 _NO_BFLOAT16 = "#define WP_NO_BFLOAT16\n"
-_PLAIN = (
-    ("template <bool wp_linear_contiguous>\n", ""),
-    ("<wp_linear_contiguous>(", "("),
-    ("_tasks<true>(", "_tasks("),
-    ("_tasks<false>(", "_tasks("),
-)
+_TEMPLATE = "template <bool wp_linear_contiguous>\n"
 _ANY_STRIDES = "static constexpr bool wp_linear_contiguous = false;\n"
+_DENSE = re.compile(
+    r"^    wp_args_\w+ wp_contiguous_args;\n(?:    wp_args_\w+ wp_contiguous_adj_args;\n)?"
+    r"    if constexpr \(wp_linear_contiguous\)\n    \{\n(?:        .*\n)*    \}\n",
+    re.M,
+)
+_LAUNCH = re.compile(
+    r"^template <bool wp_linear_contiguous>\nstatic WP_FORCEINLINE void \w+_tasks\((?:.*\n)*?"
+    r"\} // extern C\n",
+    re.M,
+)
+_LOOP = """\
+extern "C" WP_API void {symbol}({parameters})
+{{
+    wp::tile_shared_storage_t tile_mem;
+#if defined(WP_ENABLE_TILES_IN_STACK_MEMORY)
+    wp::shared_tile_storage = &tile_mem;
+#endif
+    for (size_t lane = 0; lane < dim->size; ++lane)
+        {name}_cpu_kernel_{direction}({arguments});
+}}
+"""
 _ENTRY = re.compile(
     r"^WP_API void (\w+)_cpu_(forward|backward)\(\n    wp::launch_bounds_t<(\d)>", re.M
 )
@@ -76,11 +93,9 @@ def _entries(pattern: re.Pattern[str], text: str) -> list[Entry]:
     return list(found.values())
 
 
-def plain_kernels(code: str) -> str:
-    """The code of a module with its kernels as plain functions."""
-    for old, new in _PLAIN:
-        code = code.replace(old, new)
-    return code
+def plain(code: str) -> str:
+    """The code of a module with its kernels as plain functions, and without what launches them."""
+    return _DENSE.sub("", _LAUNCH.sub("", code)).replace(_TEMPLATE, "")
 
 
 def symbol(number: int, name: str, direction: str) -> str:
@@ -99,14 +114,38 @@ def translation_unit(texts: Sequence[str], called: Sequence[str]) -> str:
     parts = [first, _ANY_STRIDES]
     for number, (text, function) in enumerate(zip(texts, called, strict=True)):
         code = text[text.index(HEADER_END) + len(HEADER_END) :]
-        exported = [f"{name}_cpu_{direction}" for name, direction, _ in _ENTRY.findall(code)]
-        parts += [f"#define {name} {_UNIT}_{number}_{name}\n" for name in exported]
         parts.append(f'namespace {_UNIT}_{number} {{\n#line 1 "{_UNIT}_{number}"\n')
-        parts.append(f"{plain_kernels(code)}\n}}\n")
+        parts.append(plain(code))
+        parts += [launcher(number, entry) for entry in entries(code)]
         if function:
-            parts.append(f"namespace {_UNIT}_{number} {{\n{caller(code, function, number)}}}\n")
-        parts += [f"#undef {name}\n" for name in exported]
+            parts.append(caller(code, function, number))
+        parts.append("\n}\n")
     return "".join(parts)
+
+
+def launcher(number: int, entry: Entry) -> str:
+    """Code that exports a kernel, and its adjoint: a loop over the lanes."""
+    bounds, arguments = f"wp::launch_bounds_t<{entry.rank}> *dim", f"wp_args_{entry.name} *"
+    loops = [
+        _LOOP.format(
+            symbol=symbol(number, entry.name, "forward"),
+            parameters=f"{bounds}, {arguments}values",
+            name=entry.name,
+            direction="forward",
+            arguments="*dim, lane, values",
+        )
+    ]
+    if entry.adjoint:
+        loops.append(
+            _LOOP.format(
+                symbol=symbol(number, entry.name, "backward"),
+                parameters=f"{bounds}, {arguments}values, {arguments}adjoints",
+                name=entry.name,
+                direction="backward",
+                arguments="*dim, lane, values, adjoints",
+            )
+        )
+    return "".join(loops)
 
 
 _ADJOINT = r"^static void adj_{}_\d+\(\n((?:    .*\n)*?    .*)\)\n\{{"

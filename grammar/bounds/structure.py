@@ -188,20 +188,26 @@ def extreme(a: Bounded, largest: bool) -> Bounded:
 
 
 def arg_extreme(a: Bounded, largest: bool) -> Any:
-    """The first place of the largest, or smallest; certain where no other comes near."""
+    """The first place of the largest, or smallest; certain where no other comes near. In a gradient
+    equal ones leave the place open."""
     place = (np.argmax if largest else np.argmin)(a.v, axis=-1)
     made = np.asarray(place, np.int32)
-    if a.e is None:
+    adjoint = a.format.adjoint
+    if a.e is None and not adjoint:
         return known(made, ~np.isnan(a.v).any(axis=-1))
     every = np.logical_and.reduce
+    e = a.bound
     at: Any = np.expand_dims(place, -1)
     best: Any = np.take_along_axis(a.v, at, -1)
-    best_e: Any = np.take_along_axis(a.e, at, -1)
-    far: Any = np.greater(np.abs(a.v - best), a.e + best_e)
-    far |= np.equal(np.arange(a.v.shape[-1]), at)
-    exact: Any = a.e == 0
-    ok: Any = every(far, axis=-1) | every(exact, axis=-1)
-    a.format.note("comparison", ~ok & np.isfinite(best_e[..., 0]))
+    best_e: Any = np.take_along_axis(e, at, -1)
+    places: Any = np.arange(a.v.shape[-1])
+    far: Any = np.greater(np.abs(a.v - best), e + best_e)
+    far |= places == at
+    ok: Any = every(far, axis=-1)
+    if not adjoint:
+        exact: Any = e == 0
+        ok = ok | every(exact, axis=-1)
+    a.format.note("kink" if adjoint else "comparison", ~ok & np.isfinite(best_e[..., 0]))
     return known(made, ok)
 
 

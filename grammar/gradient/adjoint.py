@@ -251,5 +251,3 @@ _RULES: dict[str, _Rule] = {
     "put": _put,
     **dict.fromkeys(("store", *ATOMICS), Reverse.write),
 }
-
-

@@ -287,5 +287,3 @@ def renamed(body: tuple[Statement, ...], now: Mapping[int, Value]) -> tuple[Stat
         operands = tuple([now.get(value.id, value) for value in operands])
         out.append(Statement(op, operands, results, attribute, regions))
     return tuple(out)
-
-

@@ -143,9 +143,7 @@ def shares(
         return share
 
     return {
-        id(s): rule(s)
-        for s in unit.body.body
-        if s.op in EXTREMES and s.operands[0].id in rivals
+        id(s): rule(s) for s in unit.body.body if s.op in EXTREMES and s.operands[0].id in rivals
     }
 
 

@@ -91,9 +91,7 @@ def adjoint_kernel(
     return trimmed(Unit("kernel", body, (), unit.grid), roles, emitter.replayed)
 
 
-def trimmed(
-    unit: Unit, roles: Mapping[int, tuple[Role, int]], replayed: set[int]
-) -> AdjointKernel:
+def trimmed(unit: Unit, roles: Mapping[int, tuple[Role, int]], replayed: set[int]) -> AdjointKernel:
     """The kernel without dead code and without parameters that it does not use."""
     unit = eliminate_dead(unit)
     used = unit_uses(unit)

@@ -83,9 +83,7 @@ def forward(reverse: Reverse, statement: Statement) -> None:
     emitter.replayed.update([value.id for value in results])
     extra = tuple([emitter.fresh(value.type) for value in started])
     emitter.append(
-        Statement(
-            statement.op, operands, (*results, *extra), statement.attribute, tuple(regions)
-        )
+        Statement(statement.op, operands, (*results, *extra), statement.attribute, tuple(regions))
     )
     tapes = dict(zip(taped, extra, strict=False))
     reverse.taped[id(statement)] = Taped(
@@ -186,9 +184,7 @@ def reverse(reverse: Reverse, statement: Statement, cotangents: Cotangents) -> N
     for at in slots:
         param = body.params[at + 1]
         found = inner.take(emitter, param)
-        ends.append(
-            tape.zero(emitter, param.type) if found is None else emitter.plain(found)
-        )
+        ends.append(tape.zero(emitter, param.type) if found is None else emitter.plain(found))
     for value, total in zip(outside, sums, strict=True):
         found = inner.take(emitter, value)
         if found is None:
@@ -208,9 +204,7 @@ def reverse(reverse: Reverse, statement: Statement, cotangents: Cotangents) -> N
     live = [ends[at].id != param.id for at, param in enumerate((*carried, *sums))]
     for value, lives in zip(outside, live[len(slots) :], strict=True):
         before = cotangents.take(emitter, value) if lives else None
-        starts.append(
-            tape.zero(emitter, value.type) if before is None else emitter.plain(before)
-        )
+        starts.append(tape.zero(emitter, value.type) if before is None else emitter.plain(before))
     params = (*carried, *sums)
     constant = {
         param.id: start

@@ -61,9 +61,7 @@ def pulls(
     )
 
 
-def _pull(
-    text: str, type_: Element, letters: dict[str, Element], indices: tuple[int, ...]
-) -> Pull:
+def _pull(text: str, type_: Element, letters: dict[str, Element], indices: tuple[int, ...]) -> Pull:
     tree = parse(text)
     whole = tree if _mentions(tree, "g") else _times(tree)
     negative = False
@@ -114,5 +112,3 @@ def _flatten(tree: Typed, steps: list[Step], known: dict[Typed, int]) -> str | i
         steps.append(step)
         known[tree] = len(steps) - 1
     return known[tree]
-
-

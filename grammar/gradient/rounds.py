@@ -137,9 +137,7 @@ def _reverse(driver: Driver, done: _Round) -> None:
         value = buffers.take(names[at])
         ends.append(buffers.zeros(type_) if value is None else value)
     yields = buffers.owned(ends, params)
-    now = {
-        name.id: version.value for name, version in zip(names, done.before, strict=True)
-    }
+    now = {name.id: version.value for name, version in zip(names, done.before, strict=True)}
     body = renamed(emitter.close(), now)
     region = Region((index, *params), body, Terminator("yield", yields))
     results = emitter.emit("for", (*done.bounds, *inits), types, done.attribute, (region,))

@@ -64,9 +64,7 @@ def _kernel(program: Program) -> Gradient:
     driver.launch(len(program.units) - 1, params)
     outputs = [driver.now[params[at].id] for at in writes if is_float(params[at].type)]
     wanted = [
-        value
-        for at, value in enumerate(params)
-        if is_float(value.type) and writes.get(at) != "out"
+        value for at, value in enumerate(params) if is_float(value.type) and writes.get(at) != "out"
     ]
     return _finish(driver, units, params, outputs, wanted)
 
@@ -101,9 +99,7 @@ def _finish(
     return units.finish(eliminate_dead(Unit("program", region, types)), emitter.replayed)
 
 
-def _live(
-    body: tuple[Statement, ...], needed: set[int], units: Units
-) -> tuple[Statement, ...]:
+def _live(body: tuple[Statement, ...], needed: set[int], units: Units) -> tuple[Statement, ...]:
     """The statements that give something to the needed values; adds what these need."""
     kept: list[Statement] = []
     for statement in reversed(body):
@@ -139,4 +135,3 @@ def _written(region: Region, units: Units) -> list[int]:
         for inner in statement.regions:
             found += _written(inner, units)
     return found
-

@@ -102,8 +102,6 @@ class Units:
             results.append(
                 emitter.zero(element_of(params[at])) if found is None else emitter.plain(found)
             )
-        body = Region(
-            (*params, *seeds), emitter.statements(), Terminator("return", tuple(results))
-        )
+        body = Region((*params, *seeds), emitter.statements(), Terminator("return", tuple(results)))
         types = tuple([value.type for value in results])
         return eliminate_dead(Unit("function", body, types)), emitter.replayed

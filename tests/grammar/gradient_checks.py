@@ -22,8 +22,6 @@ from grammar.program import Program, Region, Statement, Unit, Value
 from grammar.reference import output_types, shape_of
 from grammar.types import BOOL, F64, Array, Scalar, Type, scalar_of
 
-
-
 COMPARISONS = ("lt", "gt", "le", "ge")
 SIGNS = ("sign", "component_sign")
 PLACES = ("argmin", "argmax")
@@ -115,7 +113,11 @@ def _precise_unit(unit: Unit) -> Unit:
         for statement in region.body:
             regions = tuple([rewritten(inner) for inner in statement.regions])
             statement = statement._replace(regions=regions)
-            if statement.op == "const" and scalar_of(statement.results[0].type).digits in (8, 11, 24):
+            if statement.op == "const" and scalar_of(statement.results[0].type).digits in (
+                8,
+                11,
+                24,
+            ):
                 value = Value(next(fresh), F64)
                 body.append(statement._replace(results=(value,)))
                 statement = Statement("cast", (value,), statement.results)

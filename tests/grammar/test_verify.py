@@ -198,7 +198,6 @@ LOOP = "%10: i32 = const 0\n%11: i32 = const 4\n"
             "%5: f32[4] = local\n%6: f32[4] = put %5, %0, %0",
             "put to f32[4] takes a value of type f32",
         ),
-
         # Buffers
         (PROGRAM, "launch %0, %0 {0}", "%0 is written, not made by zeros or copy"),
         (PROGRAM, "%7: f32[4] = zeros\nlaunch %7, %7 {0}", "%7 is written and passed twice"),
