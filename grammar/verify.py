@@ -70,10 +70,10 @@ class _Scope:
 
 
 class _Checker:
-    """Checks one unit. `visible` maps the ids in scope to their values, `seen` has all ids, `own` the
-    grid indices. Of a program, `owned` maps the ids of writable buffers to the depth of the region
-    that made them, and `moved` has those given away. `arrays` has the array parameters of a kernel:
-    every other array in it is a local one."""
+    """Checks one unit. `visible` maps the ids in scope to their values, `seen` has all ids, `own`
+    the grid indices. Of a program, `owned` maps the ids of writable buffers to the depth of the
+    region that made them, and `moved` has those given away. `arrays` has the array parameters of a
+    kernel: every other array in it is a local one."""
 
     def __init__(self, number: int, unit: Unit, before: tuple[Unit, ...]) -> None:
         self.number = number

@@ -76,7 +76,8 @@ def combine(kind: Combine, value: Value, rows: Rows, new: Value) -> None:
     v, e = value.v, np.array(value.bound)
     if kind == "add":
         size = np.abs(v)
-        times -= (size == 0) & (e == 0) & (times > 0)  # the first addition to zero is exact
+        # The first addition to zero is exact.
+        times = times - ((size == 0) & (e == 0) & (times > 0))
         np.add.at(v, rows, new_v)
         np.add.at(e, rows, new_e)
         np.add.at(size, rows, np.abs(new_v))

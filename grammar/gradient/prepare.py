@@ -16,6 +16,7 @@ from grammar.passes.dce import eliminate_dead
 from grammar.passes.exits import remove_exits
 from grammar.program import Region, Statement, Terminator, Unit, Value, walk
 from grammar.structural import ATOMICS
+from grammar.types import Array
 
 EXTREMES = ("atomic_min", "atomic_max")
 
@@ -38,20 +39,23 @@ def prepare(unit: Unit, merged: tuple[int, ...]) -> Prepared:
     now = {params[at].id: params[first] for at, first in enumerate(merged) if at != first}
     if now:
         unit = replace(unit, body=unit.body._replace(body=renamed(unit.body.body, now)))
-    own = [value.id for value in unit.body.params[: len(unit.grid)]]
     loads = [s for s in walk(unit.body) if s.op == "load"]
-    owned = [s for s in loads if _is_own(s, own)]
+    owned = [s for s in loads if _is_own(s, unit)]
     top = {id(s) for s in unit.body.body}
     arrays = {s.operands[0].id for s in owned}
-    shared = frozenset([s.operands[0].id for s in loads if not _is_own(s, own)])
+    shared = frozenset([s.operands[0].id for s in loads if not _is_own(s, unit)])
     if len(arrays) < len(owned) or any(id(s) not in top for s in owned):
         unit, owned = _hoisted(unit, owned)
     unit = _once(unit)
     return Prepared(unit, {s.operands[0].id: s.results[0] for s in owned}, shared)
 
 
-def _is_own(load: Statement, own: list[int]) -> bool:
-    return [value.id for value in load.operands[1:]] == own
+def _is_own(load: Statement, unit: Unit) -> bool:
+    """Whether a load reads the lane's own cell, of an array that has one for each lane."""
+    array, *indices = load.operands
+    assert isinstance(array.type, Array)
+    own = unit.body.params[: len(unit.grid)]
+    return array.type.shape == unit.grid and tuple(indices) == own
 
 
 def _hoisted(unit: Unit, owned: list[Statement]) -> tuple[Unit, list[Statement]]:

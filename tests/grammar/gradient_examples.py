@@ -114,6 +114,15 @@ def _gathered() -> Program:
     return _kernel((LANES, Array(F64, (N, N)), Array(I32, (N,)), LANES), body)
 
 
+def _wider() -> Program:
+    """An array of more elements than there are lanes, read at the lane's own index."""
+
+    def body(b: Builder, i: Value, x: Value, out: Value) -> None:
+        b.store(out, i, b.op("sin", b.load(x, i)))
+
+    return _kernel((Array(F64, (2 * N,)), LANES), body)
+
+
 def _nested_loops() -> Program:
     def body(b: Builder, i: Value, x: Value, s: Value, out: Value) -> None:
         def outer(k: Value, c: Value) -> Value:
@@ -396,6 +405,7 @@ GRADIENT_EXAMPLES: dict[str, Callable[[], Program]] = {
     "loop_of_one_round": _loop(2, 3, 1),
     "dynamic_loop": _dynamic_loop,
     "gathered": _gathered,
+    "wider": _wider,
     "nested_loops": _nested_loops,
     "while": _while,
     "exits": _exits,
