@@ -206,7 +206,8 @@ def _floats(
 ) -> Compared:
     v, e, got = _aligned(expected.v, expected.bound, got)
     with np.errstate(all="ignore"):
-        error = np.abs(got.astype(v.dtype) - v)
+        held = got.astype(v.dtype)
+        error = np.where((held == v) | (np.isnan(held) & np.isnan(v)), 0, np.abs(held - v))
         size = np.abs(v)
         finite = np.isfinite(e)
         norm = max(SMALLEST, float(np.max(size, where=finite, initial=0.0)))

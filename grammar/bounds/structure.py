@@ -200,9 +200,8 @@ def arg_extreme(a: Bounded, largest: bool) -> Any:
     at: Any = np.expand_dims(place, -1)
     best: Any = np.take_along_axis(a.v, at, -1)
     best_e: Any = np.take_along_axis(e, at, -1)
-    places: Any = np.arange(a.v.shape[-1])
     far: Any = np.greater(np.abs(a.v - best), e + best_e)
-    far |= places == at
+    np.put_along_axis(far, at, True, -1)
     ok: Any = every(far, axis=-1)
     if not adjoint:
         exact: Any = e == 0

@@ -25,7 +25,6 @@ class Emitter:
     def __init__(self, first: int) -> None:
         self.next_id = first
         self.replayed: set[int] = set()
-        self.constants: dict[int, int] = {}
         self._open: list[list[Statement]] = [[]]
         self._known: list[dict[tuple[object, ...], Value]] = [{}]
 
@@ -111,8 +110,6 @@ class Emitter:
         literal = statement.attribute
         self._open[-1].append(statement)
         self._known[-1]["const", repr(literal), made.type] = made
-        if type(literal) is int:
-            self.constants[made.id] = literal
 
     def integer(self, op: str, a: Value, b: Value | int) -> Value:
         """An op on two i32 numbers."""

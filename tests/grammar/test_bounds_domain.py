@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from grammar import numeric
 from grammar.bounds.bounded import Bounded
 from grammar.bounds.domain import Bounds
 from grammar.bounds.known import Known
@@ -153,6 +154,27 @@ def test_repeated_rows_combine_in_any_order(kind: Any, seed: int) -> None:
     untouched = [1, 3, 4, 6]
     assert (value.bound[untouched] == 0).all()
     assert (value.v[untouched] == start[untouched]).all()
+
+
+@pytest.mark.parametrize("kind", ["add", "min", "mul"])
+def test_repeated_rows_of_vectors(kind: Any) -> None:
+    random, made = np.random.default_rng(4), domain()
+    start, terms = random.normal(size=(7, 3)).astype("f4"), random.normal(size=(6, 3)).astype("f4")
+    value = made.copy(made.lift(start, F32))
+    made.combine(kind, value, ROWS, made.lift(terms, F32))
+    held = start.copy()
+    UFUNCS[kind].at(held, ROWS, terms)
+    assert value.bound.shape == (7, 3)
+    assert (np.abs(held - value.v) <= value.bound).all()
+
+
+def test_places_of_ties_stay_open_in_gradients() -> None:
+    a = domain().lift(np.array([[1.0, 2.0, 2.0], [1.0, 2.0, 3.0]], "f4"), F32)
+    assert numeric.arg_extreme(a, largest=True).tolist() == [1, 2]
+    adjoint = Bounded(a.v, a.e, a.mixed, a.format.other)
+    place = numeric.arg_extreme(adjoint, largest=True)
+    assert place.ok.tolist() == [False, True]
+    assert a.format.reasons == {"kink": 1}
 
 
 def test_distinct_rows_combine_exactly() -> None:
