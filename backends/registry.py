@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 class Backend:
     """One kernel language: `package` holds its renderer, its capture and its extraction.
 
-    `distribution` is the package to install for it, `extra` the extra of irgen that does. `devices`
-    is Python code that prints a line per device: name, tab, kind.
+    `distribution` is the package to install for it, `extra` the extra of irgen that does.
+    `executions` are the ways to run a program everywhere, the one that every row gets first, and
+    `seconds` is what a batch of programs may take, compiling and all, before it is given up.
+    `devices` is Python code that prints a line per device: name, tab, kind.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Backend:
     distribution: str
     extra: str
     doc: str
+    executions: tuple[str, ...]
+    seconds: float
     devices: str
 
     def _member(self, module: str, name: str) -> Any:
@@ -60,9 +64,14 @@ class Backend:
         return self._member("capture", "capture")(sources, levels)
 
     @property
-    def executions(self) -> tuple[str, ...]:
-        """The ways to run a program, the one that every row gets first."""
-        return self._member("run", "EXECUTIONS")
+    def judged(self) -> tuple[str, ...]:
+        """Every way to run a program whose rounding is known, also those that need a device."""
+        return tuple(self._member("precision", "PRECISION"))
+
+    def prepare(self) -> None:
+        """Do once in a process what comes before its first program; BackendError where the backend
+        cannot be used."""
+        self._member("run", "prepare")()
 
     def needs(self, execution: str) -> frozenset[str]:
         """The levels whose recorded text an execution runs."""
@@ -104,6 +113,8 @@ BACKENDS: dict[str, Backend] = {
             distribution="warp-lang",
             extra="warp",
             doc="NVIDIA Warp: C++ and CUDA",
+            executions=("cpu",),
+            seconds=10.0,
             devices=_WARP_DEVICES,
         ),
         Backend(
@@ -112,6 +123,8 @@ BACKENDS: dict[str, Backend] = {
             distribution="jax",
             extra="jax",
             doc="JAX: jaxpr, StableHLO and HLO",
+            executions=("interpreter", "compiled"),
+            seconds=30.0,
             devices=_JAX_DEVICES,
         ),
     )

@@ -1,242 +1,164 @@
-"""Rows checked against what they should be: regenerated and compared, and only then run again."""
+"""Rows checked against what they should be: regenerated and compared, and only then run again.
+
+Nothing of a row is executed but what irgen prints itself, from the row's address or from the text
+of its program.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
+from backends.base import Capture
 from backends.registry import BACKENDS
-from backends.style import Style
-from grammar.config import GRAMMAR_VERSION, Grammar
-from grammar.parse import parse_program
-from grammar.presets import GRAMMARS
-from grammar.verify import verify
-from irgen import vectors
-from irgen.lane import Plan
-from irgen.record import SCHEMA_VERSION, Record, content_hash, record_id
-from irgen.service import Drawn, draw, installed_versions
-from irgen.vectors import Vectors
-from irgen.verdict import Verdict
-from irgen.views import VIEWS, Row
+from irgen import pool, vectors
+from irgen.claim import Claim, Unreadable, read
+from irgen.errors import UserError
+from irgen.checking import require_defined
+from irgen.lane import produce
+from irgen.pool import Limits, Lost
+from irgen.record import Record, with_verdicts
+from irgen.service import make_record
+from irgen.streaming import BATCH
+from irgen.vectors import Vector, Vectors
+from irgen.verdict import Verdict, lost
+from irgen.views import VIEWS
+
+Kind = Literal["altered", "unreadable", "outcome", "note"]
+
+KINDS: dict[Kind, str] = {
+    "altered": "what its choices or its program give is something else",
+    "unreadable": "no row, or one that cannot be made again",
+    "outcome": "running it again gave something else",
+    "note": "what could not be compared, and why",
+}
+"""What a problem may be; a note is none."""
 
 MADE_BY_RUNNING = ("outputs", "gradients")
 """The vectors that only an execution can tell."""
 
-LATER = frozenset(
-    ("vectors", "verdicts", "content_hash", "forward_verified", "gradient_verified", "versions")
-)
-"""Fields that the first comparison leaves out: they depend on an execution, or on where."""
+RUNS = ("vectors", "verdicts", "content_hash", "forward_verified", "gradient_verified")
+"""Fields that depend on an execution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a row: the field, and why in words."""
+    """What is wrong with a line, or worth knowing of it: the field, and what in words."""
 
     line: int
+    kind: Kind
     field: str
     what: str
 
     def __str__(self) -> str:
-        place = f"line {self.line}"
-        return f"{place}: {self.field}: {self.what}" if self.field else f"{place}: {self.what}"
+        return f"{self.line}: {self.field}: {self.what}" if self.field else f"{self.line}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A row that could be read: what it says, and how to make it again."""
+class Line:
+    """A line of a file, counted from 1."""
 
-    line: int
-    row: Row
-    view: str
-    drawn: Drawn
-    addressed: bool
-    plan: Plan
-    vectors: Vectors | None
-    verdicts: list[Verdict]
+    number: int
+    text: bytes
 
 
-def read(lines: Iterable[bytes]) -> Iterator[Claim | Problem]:
-    """Each line as a claim, or as what is wrong with it. Nothing is executed."""
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield _claim(number, line)
+def verify(lines: Iterable[Line], workers: int) -> Iterator[tuple[Problem, ...]]:
+    """What is wrong with each line, in order; empty for a row that is what it says.
+
+    Lines are read, made again and run in `workers` processes. BackendError where the backend of a
+    row cannot be used here.
+    """
+    kept: list[Line] = []
+
+    def noted() -> Iterator[Line]:
+        for line in lines:
+            kept.append(line)
+            yield line
+
+    for found in pool.run(inspect, noted(), workers=workers, limits=_limits()):
+        line = kept.pop(0)
+        yield _without_running(line, found) if isinstance(found, Lost) else found
 
 
-def _claim(number: int, line: bytes) -> Claim | Problem:
-    try:
-        row = msgspec.json.decode(line)
-    except msgspec.DecodeError as error:
-        cut = "" if line.endswith(b"\n") else ", and the line has no end: was the file cut off?"
-        return Problem(number, "", f"no JSON ({error}){cut}")
-    if not isinstance(row, dict):
-        return Problem(number, "", f"a row is a JSON object, not {type(row).__name__}")
-    return _understood(number, cast("Row", row))
+def _limits() -> Limits:
+    # Any backend's rows may come, and they are made twice.
+    return Limits(seconds=2 * max(backend.seconds for backend in BACKENDS.values()), batch=BATCH)
 
 
-def _understood(number: int, row: Row) -> Claim | Problem:
-    view = "record" if "sources" in row else "wide"
-    sources = row.get("sources")
-    source = sources[0] if isinstance(sources, list) and sources else row
-    try:
-        claimed = msgspec.convert({**row, **cast("Row", source)}, _Claimed)
-        style = msgspec.convert(claimed.style, Style)
-    except msgspec.ValidationError as error:
-        return Problem(number, "", f"no row of the views record or wide: {error}")
-    if claimed.schema_version != SCHEMA_VERSION:
-        return Problem(
-            number, "schema_version", f"{claimed.schema_version}, where {SCHEMA_VERSION} is read"
-        )
-    if claimed.backend not in BACKENDS:
-        return Problem(number, "backend", f"unknown {claimed.backend!r}")
-    drawn = _drawn(claimed, style)
-    if isinstance(drawn, str):
-        return Problem(number, "program", drawn)
-    backend = BACKENDS[claimed.backend]
-    present = _levels(row, view)
-    known = tuple(level.name for level in backend.levels)
-    executions = tuple(verdict.execution for verdict in claimed.verdicts)
-    for execution in executions:
-        if execution not in backend.executions:
-            return Problem(number, "verdicts", f"unknown execution {execution!r}")
-    plan = Plan(
-        claimed.backend,
-        claimed.seed,
-        frozenset(name for name in known if name in present),
-        executions,
-        (),
-        installed_versions(backend, bool(present)),
-    )
-    addressed = _addressed(claimed)
-    return Claim(number, row, view, drawn, addressed, plan, claimed.vectors, list(claimed.verdicts))
+def inspect(lines: Sequence[Line]) -> list[tuple[Problem, ...]]:
+    """What is wrong with each line: altered rows are not run. Called in a worker."""
+    return _inspect(lines, running=True)
 
 
-class _Claimed(msgspec.Struct):
-    """What a row of either view must hold to be made again."""
-
-    id: str
-    grammar: str
-    seed: int
-    index: int
-    backend: str
-    program: str
-    choices: list[int]
-    style: dict[str, int]
-    grammar_version: int
-    schema_version: int
-    vectors: Vectors | None
-    verdicts: list[Verdict]
+def inspect_text(lines: Sequence[Line]) -> list[tuple[Problem, ...]]:
+    """What is wrong with each line, without running any."""
+    return _inspect(lines, running=False)
 
 
-def _addressed(claimed: _Claimed) -> bool:
-    """Whether the row was drawn from a preset as it is here, so that its address remakes it."""
-    grammar = GRAMMARS.get(claimed.grammar)
-    return (
-        grammar is not None
-        and claimed.grammar_version == GRAMMAR_VERSION
-        and record_id(grammar, claimed.seed, claimed.index) == claimed.id
-    )
-
-
-def _drawn(claimed: _Claimed, style: Style) -> Drawn | str:
-    """The program again: by its address, or else from its text; or why there is none."""
-    if _addressed(claimed):
-        return draw(GRAMMARS[claimed.grammar], claimed.seed, claimed.index)
-    try:
-        program = parse_program(claimed.program)
-        verify(program)
-    except ValueError as error:
-        return " ".join(str(error).split())
-    named = Grammar(name=claimed.grammar)
-    return Drawn(named, claimed.seed, claimed.index, program, style, tuple(claimed.choices))
-
-
-def _levels(row: Row, view: str) -> frozenset[str]:
-    if view == "record":
-        artifacts = cast("list[Mapping[str, Any]]", row.get("artifacts") or [])
-        return frozenset([str(artifact.get("level")) for artifact in artifacts])
-    directions = ("_forward", "_backward", "_module")
-    ends = [(key, end) for key in row for end in directions if key.endswith(end)]
-    return frozenset([key.removesuffix(end) for key, end in ends])
-
-
-def differences(claim: Claim, again: Record) -> list[Problem]:
-    """Where a row differs from the record made again without running it."""
-    expected = msgspec.json.decode(msgspec.json.encode(VIEWS[claim.view](again)))
-    skipped = LATER if claim.addressed else LATER | {"id"}
-    if not _same_versions(claim):
-        skipped |= {"artifacts", "missing", *_text_fields(expected)}
-    found = [
-        Problem(claim.line, field, _how(expected.get(field), claim.row.get(field)))
-        for field in dict.fromkeys((*expected, *claim.row))
-        if field not in skipped and expected.get(field) != claim.row.get(field)
+def _inspect(lines: Sequence[Line], *, running: bool) -> list[tuple[Problem, ...]]:
+    found: dict[int, list[Problem]] = {line.number: [] for line in lines}
+    claims: list[Claim] = []
+    for line in lines:
+        claim = read(line.text)
+        if isinstance(claim, Unreadable):
+            found[line.number].append(Problem(line.number, "unreadable", claim.field, claim.what))
+        else:
+            claims.append(replace(claim, line=line.number))
+    for claim, again in _made(claims, running=False):
+        found[claim.line] += [*notes(claim), *differences(claim, again)]
+    clean = [
+        claim for claim in claims if all(problem.kind == "note" for problem in found[claim.line])
     ]
-    found += _differing_inputs(claim)
-    if not found and _same_versions(claim):
-        digest = content_hash(again.sources, again.artifacts, claim.vectors, claim.verdicts)
-        if digest != claim.row.get("content_hash"):
-            what = "does not fit the vectors and verdicts of the row: one of the three was altered"
-            found.append(Problem(claim.line, "content_hash", what))
-    return found
+    if running:
+        defined: list[Claim] = []
+        for claim in clean:
+            try:
+                require_defined(claim.drawn.program)
+            except UserError as error:
+                found[claim.line].append(Problem(claim.line, "unreadable", "program", str(error)))
+            else:
+                defined.append(claim)
+        for claim, again in _made([c for c in defined if c.verdicts], running=True):
+            found[claim.line] += surprises(claim, again)
+    return [tuple(found[line.number]) for line in lines]
 
 
-def _text_fields(row: Mapping[str, Any]) -> frozenset[str]:
-    ends = ("_forward", "_backward", "_module")
-    return frozenset([field for field in row if field.endswith(ends)])
+def _made(claims: Sequence[Claim], *, running: bool) -> Iterator[tuple[Claim, Record]]:
+    """Each claim with the record made again: those of one plan together."""
+    groups: dict[tuple[object, ...], list[Claim]] = {}
+    for claim in claims:
+        plan = claim.plan
+        groups.setdefault((plan.backend, plan.seed, plan.levels, plan.executions), []).append(claim)
+    for group in groups.values():
+        plan = group[0].plan if running else replace(group[0].plan, executions=())
+        yield from zip(group, produce(plan, [claim.drawn for claim in group]), strict=True)
 
 
-def _same_versions(claim: Claim) -> bool:
-    return claim.row.get("versions") == claim.plan.versions
-
-
-def _how(expected: object, got: object) -> str:
-    """Two values that differ, in a few words."""
-    if got is None:
-        return "is missing"
-    if expected is None:
-        return "should not be there"
-    if isinstance(expected, str) and isinstance(got, str):
-        pairs = zip(expected.splitlines(), got.splitlines(), strict=False)
-        for number, (mine, theirs) in enumerate(pairs, 1):
-            if mine != theirs:
-                return f"differs from what its choices give, first in line {number}: {theirs!r}"
-        return "differs from what its choices give, in length"
-    return "differs from what its choices give"
-
-
-def _differing_inputs(claim: Claim) -> list[Problem]:
-    if claim.vectors is None:
-        return []
-    program = claim.drawn.program
-    inputs, cotangents = vectors.make(program)
-    made = vectors.fed(program, inputs, cotangents)
-    return [
-        Problem(claim.line, f"vectors.{name}", "differ from those that follow from the program")
-        for name in ("inputs", "cotangents")
-        if getattr(made, name) != getattr(claim.vectors, name)
+def _without_running(line: Line, why: Lost) -> tuple[Problem, ...]:
+    """What is wrong with a line that ended the process which ran it: some rows say so."""
+    (found,) = pool.run(inspect_text, [line], workers=1, limits=_limits())
+    claim = read(line.text)
+    if isinstance(claim, Unreadable):
+        return (Problem(line.number, "unreadable", claim.field, claim.what),)
+    if isinstance(found, Lost):
+        said = {verdict.reason for verdict in claim.verdicts}
+        if found.reason in said:
+            what = f"{found.reason} ({found.detail}), as the row says, before any text was made"
+            return (Problem(line.number, "note", "", what),)
+        return (_lost_problem(line.number, "", found),)
+    if any(problem.kind != "note" for problem in found):
+        return found
+    text = make_record(claim.drawn, _source(claim), Capture((), {}), claim.plan.versions)
+    fed = vectors.fed(claim.drawn.program, *vectors.make(claim.drawn.program))
+    verdicts = [
+        lost(claim.plan.backend, name, why.reason, why.detail) for name in claim.plan.executions
     ]
-
-
-def surprises(claim: Claim, again: Record) -> list[Problem]:
-    """Where running a row again gave something else than it says."""
-    found: list[Problem] = []
-    if _same_versions(claim) and claim.vectors is not None and again.vectors is not None:
-        found += [
-            Problem(claim.line, f"vectors.{name}", "came out otherwise this time")
-            for name in MADE_BY_RUNNING
-            if getattr(claim.vectors, name) != getattr(again.vectors, name)
-        ]
-    for said, now in zip(claim.verdicts, again.verdicts, strict=True):
-        for side in ("forward", "gradient"):
-            before, after = getattr(said, side), getattr(now, side)
-            if before != after:
-                field = f"verdicts.{said.execution}.{side}"
-                found.append(Problem(claim.line, field, f"was {before}, is {after} this time"))
-    return found
-
-
-def text_only(plan: Plan) -> Plan:
-    """The plan without any execution."""
-    return replace(plan, executions=(), sampled=())
+    if [(v.reason, v.execution) for v in verdicts] == [
+        (v.reason, v.execution) for v in claim.verdicts
+    ]:
+        return found
+    return (*found, *surprises(replace(claim, line=line.number), with_verdicts(text, fed, verdicts)))

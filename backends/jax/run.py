@@ -41,6 +41,14 @@ def needs(execution: str) -> frozenset[str]:
     return frozenset({LEVEL})
 
 
+def prepare() -> None:
+    """Start JAX on the CPU; BackendError where it cannot be used."""
+    checked()
+    private: Any = importlib.import_module("backends.jax.private")
+    private.require_execution()
+    load_jax().devices("cpu")
+
+
 def execute(jobs: Sequence[Job], executions: Sequence[str]) -> list[list[Execution]]:
     """Run each job, forward and backward, in each of the ways named; one list per job, in order.
 

@@ -19,6 +19,7 @@ from backends.base import Execution, Job
 from backends.warp import cuda, launch, taped
 from backends.warp.capture import one_line
 from backends.warp.compiled import Text, compiled
+from backends.warp.compiled import prepare as start_compiler
 from grammar.passes.effects import written
 from grammar.program import Unit
 from grammar.types import scalar_of
@@ -35,6 +36,11 @@ def needs(execution: str) -> frozenset[str]:
     if execution not in _LEVELS:
         raise ValueError(f"unknown Warp execution {execution!r}: choose from {', '.join(_LEVELS)}")
     return frozenset((_LEVELS[execution],))
+
+
+def prepare() -> None:
+    """Start Warp's compiler; BackendError where it cannot be used."""
+    start_compiler()
 
 
 def source_hash(text: str) -> str:

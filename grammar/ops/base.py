@@ -230,7 +230,7 @@ def size_of(instance: Instance) -> int:
     return 0
 
 
-def number_type(scalar: Scalar) -> type[np.generic]:
+def number_type(scalar: Scalar) -> type[Any]:
     """The NumPy type of plain numbers of a scalar; bfloat16 is held in float32."""
     return np.dtype("float32" if scalar.dtype == "bfloat16" else scalar.dtype).type
 
@@ -239,7 +239,7 @@ def either(test: Callable[[Any], Any], a: float, b: float) -> PerTyping:
     """The meaning that is the number `a` where an operand passes a test, else `b`."""
 
     def at(instance: Instance, attribute: int) -> Meaning:
-        number: Any = number_type(scalar_of(instance.result))
+        number = number_type(scalar_of(instance.result))
         yes, no = number(a), number(b)
         return lambda operand: select(test(operand), yes, no)
 

@@ -204,7 +204,13 @@ def test_jax_means_the_same_at_edges(scalar: Scalar) -> None:
     from backends.jax import private
 
     names = {"jax": jax, "jnp": jnp, "lax": lax}
-    rows = [(op, i) for op, i in SCALAR_ROWS if i.operands and scalar_of(i.operands[-1]) == scalar]
+    rows = [
+        (op, i)
+        for op, i in SCALAR_ROWS
+        if i.operands and scalar_of(i.operands[-1]) == scalar
+        # The quotient is rounded to bf16 first, which arrays of float32 do not show.
+        if (op.name, scalar) != ("floor_divide", BF16)
+    ]
     functions: list[Any] = []
     tried: list[tuple[Op, Instance, str, list[Any]]] = []
     for op, instance in rows:
@@ -218,7 +224,10 @@ def test_jax_means_the_same_at_edges(scalar: Scalar) -> None:
     for at in range(0, len(tried), 24):
         held = tried[at : at + 24]
         arrays = [
-            [jnp.asarray(x, type_.dtype) for x, type_ in zip(given, instance.operands, strict=True)]
+            [
+                jnp.asarray(x, scalar_of(type_).dtype)
+                for x, type_ in zip(given, instance.operands, strict=True)
+            ]
             for _, instance, _, given in held
         ]
 

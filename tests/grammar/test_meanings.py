@@ -1,4 +1,4 @@
-"""Meanings of ops on plain arrays: they keep dtypes and axes, broadcast, wrap and round as stated."""
+"""Meanings of ops on plain arrays: they keep dtypes and axes, broadcast, wrap, round as stated."""
 
 from __future__ import annotations
 
