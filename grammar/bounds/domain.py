@@ -139,7 +139,7 @@ class Bounds:
         if not _count(mask):
             return value
         if isinstance(value, Bounded):
-            e = _where(mask, np.inf, value.format.zero if value.e is None else value.e)
+            e = _where(mask, np.inf, value.bound)
             v = value.v if e.shape == value.v.shape else np.broadcast_to(value.v, e.shape)
             return Bounded(v, e, value.mixed, value.format)
         v, ok = parts(value)

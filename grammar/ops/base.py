@@ -230,6 +230,12 @@ def size_of(instance: Instance) -> int:
     return 0
 
 
+def not_unsigned(instance: Instance) -> bool:
+    """Whether a typing's result may be negative."""
+    result = instance.result
+    return not (isinstance(result, Scalar) and result.kind == "uint")
+
+
 def number_type(scalar: Scalar) -> type[Any]:
     """The NumPy type of plain numbers of a scalar; bfloat16 is held in float32."""
     return np.dtype("float32" if scalar.dtype == "bfloat16" else scalar.dtype).type

@@ -64,58 +64,6 @@ def _matrix(
     )
 
 
-def _rows(*parts: Any) -> Any:
-    return stack(parts, -2)
-
-
-def _columns(*parts: Any) -> Any:
-    return stack(parts)
-
-
-def ddot(a: Any, b: Any) -> Any:
-    """The sum of the products of elements."""
-    return total(a * b, 2)
-
-
-def _identity(instance: Instance, attribute: int) -> Meaning:
-    made = np.eye(size_of(instance), dtype=number_type(scalar_of(instance.result)))
-    return lambda: made
-
-
-def _diagonal(instance: Instance, attribute: int) -> Meaning:
-    diagonal = np.eye(size_of(instance), dtype=bool)
-    return lambda a: select(diagonal, a[..., None], 0.0)
-
-
-def _get_diagonal(instance: Instance, attribute: int) -> Meaning:
-    places = np.arange(size_of(instance))
-    return lambda a: a[..., places, places]
-
-
-def _element(instance: Instance, attribute: int) -> Meaning:
-    i, j = divmod(attribute, size_of(instance))
-    return lambda a: a[..., i, j]
-
-
-_SKEW = np.array([[0, 2, 1], [2, 0, 0], [1, 0, 0]])
-_PLUS, _OFF = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], bool), ~np.eye(3, dtype=bool)
-
-
-def _skew(a: Any) -> Any:
-    magnitudes = a[..., _SKEW]
-    return select(_OFF, select(_PLUS, magnitudes, -magnitudes), 0.0)
-
-
-def _trace(instance: Instance, attribute: int) -> Meaning:
-    places = np.arange(size_of(instance))
-    return lambda a: total(a[..., places, places], 1)
-
-
-def _add_diagonal(instance: Instance, attribute: int) -> Meaning:
-    diagonal = np.eye(size_of(instance), dtype=bool)
-    return lambda a, b: a + select(diagonal, b[..., None, None], 0.0)
-
-
 def _from_vectors(size: int, rows: bool) -> Op:
     letters = "abcd"[:size]
     arguments = ", ".join(letters)
@@ -129,7 +77,7 @@ def _from_vectors(size: int, rows: bool) -> Op:
         (f"jnp.stack(jnp.broadcast_arrays({arguments}), axis={axis})",),
         (f"jnp.stack([{arguments}])",) if rows else (f"jnp.stack([{arguments}], axis=1)",),
         range="join",
-        meaning=_rows if rows else _columns,
+        meaning=rows if rows else columns,
         weight=2,
     )
 
@@ -159,7 +107,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("wp.identity(n, dtype=S)",),
         ("jnp.eye(n, dtype=S)", "jnp.identity(n, dtype=S)"),
         range="identity",
-        meaning=PerTyping(_identity),
+        meaning=PerTyping(identity),
         weight=1,
     ),
     _matrix(
@@ -171,7 +119,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("a[..., None] * jnp.eye(n, dtype=S)",),
         ("jnp.diag(a)",),
         range="with_zero",
-        meaning=PerTyping(_diagonal),
+        meaning=PerTyping(diagonal),
         weight=2,
     ),
     _matrix(
@@ -183,7 +131,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("jnp.diagonal(a, axis1=-2, axis2=-1)",),
         ("jnp.diag(a)", "jnp.diagonal(a)"),
         range="same",
-        meaning=PerTyping(_get_diagonal),
+        meaning=PerTyping(get_diagonal),
         weight=2,
     ),
     _matrix(
@@ -195,7 +143,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("a[..., i, j]",),
         ("a[i, j]",),
         range="same",
-        meaning=PerTyping(_element),
+        meaning=PerTyping(element),
         weight=4,
         attributes=_elements,
     ),
@@ -249,7 +197,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("jnp.cross(jnp.eye(3, dtype=S), a[..., None, :])",),
         ("jnp.cross(jnp.eye(3, dtype=S), a)",),
         range="skew",
-        meaning=_skew,
+        meaning=skew,
         weight=1,
     ),
 )
@@ -364,7 +312,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.trace(a, axis1=-2, axis2=-1)",),
         ("jnp.trace(a)",),
         range="trace",
-        meaning=PerTyping(_trace),
+        meaning=PerTyping(trace),
         weight=3,
     ),
     _matrix(
@@ -388,7 +336,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("a + b[..., None, None] * jnp.eye(n, dtype=S)",),
         ("a + b * jnp.eye(n, dtype=S)",),
         range="add_diagonal",
-        meaning=PerTyping(_add_diagonal),
+        meaning=PerTyping(add_diagonal),
         weight=2,
     ),
     _matrix(

@@ -271,3 +271,11 @@ def test_shapes() -> None:
         assert made.copy(square).ndim == 2
     assert made.zeros(I32, (2,)).v.dtype == np.int32
     assert made.zeros(BOOL, ()).shape == ()
+
+
+def test_lanes_of_exact_vectors_can_be_blinded() -> None:
+    made = domain()
+    vectors = made.lift(np.ones((3, 2), np.float32), F32)
+    blind = made.blind(np.array([False, True, False])[:, None], vectors)
+    assert np.isinf(blind.bound).tolist() == [[False] * 2, [True] * 2, [False] * 2]
+    assert blind.v.shape == (3, 2)
