@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
@@ -84,6 +84,11 @@ class Backend:
     def precision(self, execution: str) -> Precision:
         """How far values may be from exact ones in an execution."""
         return self._member("precision", "PRECISION")[execution]
+
+    @property
+    def known_limitations(self) -> Mapping[str, Limitation]:
+        """All that the backend is known to get wrong or lack in gradients, by name."""
+        return self._member("limits", "LIMITATIONS")
 
     def limitations(self, program: Program) -> tuple[Limitation, ...]:
         """What the backend is known to get wrong or lack in the gradient of a program."""

@@ -228,9 +228,11 @@ SAFE_SUFFIX = "-safe"
 
 def safe(grammar: Grammar) -> Grammar:
     """The differentiable-safe form of a grammar: its name with "-safe" behind it."""
+    if grammar.differentiable:
+        return grammar
     return replace(
         grammar,
-        name=grammar.name.removesuffix(SAFE_SUFFIX) + SAFE_SUFFIX,
+        name=grammar.name + SAFE_SUFFIX,
         doc=f"{grammar.doc} Differentiable-safe.".lstrip(),
         differentiable=True,
     )

@@ -96,7 +96,7 @@ LIMITATIONS: dict[str, Limitation] = {
         ),
     )
 }
-"""Limitations by name. Each has a minimal program in `tests/backends/warp_limits.py`."""
+"""Limitations by name. Each has a minimal program in `backends.warp.limit_examples`."""
 
 _ROUNDS = 4
 """Rounds of a driver's loop that are looked at: buffers change places with a period of two."""

@@ -55,11 +55,6 @@ def returns(region: Region) -> bool:
     )
 
 
-def decides(region: Region, op: str) -> bool:
-    """Whether what stands in a branch, or in a loop, decides what runs after it."""
-    return returns(region) or (op == "if" and any(end.kind != "yield" for end in ends(region)))
-
-
 def leaves_or_skips(region: Region) -> bool:
     """Whether a loop body breaks out, or goes on to the next round after it did something."""
     does = [end for end in ends(region) if end.kind != "yield"]

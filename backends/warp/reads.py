@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from backends.warp.loops import (
-    decides,
     ends,
     ends_at,
     ids,
@@ -127,7 +126,8 @@ class _Graph:
 
     `stale` values are wrong in the reverse half wherever they are used; `taken_over` and `moved`
     ones only where an adjoint reads them itself: a loop changed their variable meanwhile. `rerun`
-    are those that a loop starts from when it runs again.
+    are those that a loop starts from when it runs again. `exits` holds the loop that a branch may
+    leave or go on with.
     """
 
     callees: Mapping[int, Reads]
@@ -143,15 +143,16 @@ class _Graph:
     accesses: list[_Access] = field(default_factory=list[_Access])
     statements: list[Statement] = field(default_factory=list[Statement])
     constants: dict[int, object] = field(default_factory=dict[int, object])
-    exits: bool = False
+    open_loops: list[Statement] = field(default_factory=list[Statement])
+    exits: dict[int, Statement] = field(default_factory=dict[int, Statement])
     found: set[str] = field(default_factory=set[str])
 
     # The graph
 
     def visit(self, unit: Unit) -> None:
         self.given = {v.id for v in unit.body.params}
-        self.roots = {v.id for v in unit.body.params if is_float(v.type)}
-        if unit.kind == "function":
+        if unit.kind == "function":  # a kernel passes no gradient to its scalars
+            self.roots = {v.id for v in unit.body.params if is_float(v.type)}
             self.sinks |= {v.id for v in unit.body.end.values if is_float(v.type)}
         self.region(unit.body, (), ())
 
@@ -211,7 +212,8 @@ class _Graph:
         number = len(self.statements)
         for side, region in enumerate(statement.regions):
             self.region(region, loops, (*sides, (number, side)))
-            self.exits = self.exits or region.end.kind != "yield"
+            if self.open_loops and any(end.kind != "yield" for end in ends(region)):
+                self.exits[id(statement)] = self.open_loops[-1]
             if region.end.kind == "yield":
                 for result, value in zip(statement.results, region.end.values, strict=True):
                     self.link(result, (value,))
@@ -228,8 +230,10 @@ class _Graph:
         region = statement.regions[-1]
         inits = statement.operands[2:] if statement.op == "for" else statement.operands
         inside = (*loops, len(self.statements))
+        self.open_loops.append(statement)
         for inner in statement.regions:
             self.region(inner, inside, sides)
+        self.open_loops.pop()
         carried_out = [end.values for end in ends(region)]
         dynamic = is_dynamic(statement, self.constants)
         if statement.op == "for":
@@ -342,11 +346,12 @@ class _Graph:
 
     def matters(self, statement: Statement, active: set[int]) -> bool:
         """Whether derivatives flow through a structured statement, or end at what it writes."""
-        if self.exits and any(decides(region, statement.op) for region in statement.regions):
-            return True
         if active & set(ids(statement.results)):
             return True
-        return any(writes(region) for region in statement.regions)
+        if any(returns(region) or writes(region) for region in statement.regions):
+            return True
+        around = self.exits.get(id(statement))
+        return around is not None and self.matters(around, active)
 
 
 def _overwrites(other: _Access, load: _Access) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,6 +37,9 @@ from grammar.structural import ATOMICS
 from grammar.types import Array, Scalar, Type, scalar_of
 from grammar.verify import written_parameters
 
+Watch = Callable[[Context, Statement, Step, Frame, Mask | None], Mask | None]
+"""Sees a step, and the frame and mask it is to run with; runs it and returns what it does."""
+
 _Made = TypeVar("_Made")
 _Meanings = dict[tuple[object, ...], Callable[..., Value]]
 
@@ -45,6 +49,7 @@ def run(
     inputs: Sequence[NDArray[Any]],
     domain: Domain,
     replayed: Sequence[frozenset[int]] | None = None,
+    watch: Watch | None = None,
 ) -> list[Value]:
     """The outputs of a program as values of the domain.
 
@@ -54,13 +59,17 @@ def run(
     extent; its outputs have one then.
 
     With `replayed`, one set per unit, the program is a gradient: the statements of a unit whose
-    first result is not in its set are steps of the adjoint.
+    first result is not in its set are steps of the adjoint. With `watch`, that is called in place
+    of every step that applies an op, and calls the step itself.
 
     OutOfBounds and DivisionByZero, both UndefinedBehaviour, for what programs must not do.
     """
-    runner = _kept(
-        _runners, (program, domain, replayed), lambda: _Runner(program, domain, replayed)
-    )
+    if watch is None:
+        runner = _kept(
+            _runners, (program, domain, replayed), lambda: _Runner(program, domain, replayed)
+        )
+    else:
+        runner = _Runner(program, domain, replayed, watch)
     with np.errstate(all="ignore"):
         return runner.entry(inputs)
 
@@ -89,10 +98,15 @@ class _Runner:
     """A program's units, compiled when first run."""
 
     def __init__(
-        self, program: Program, domain: Domain, replayed: Sequence[frozenset[int]] | None
+        self,
+        program: Program,
+        domain: Domain,
+        replayed: Sequence[frozenset[int]] | None,
+        watch: Watch | None = None,
     ) -> None:
         self.program = _kept(_lowered, (program,), lambda: to_kernels(program))
         self.domain = domain
+        self.watch = watch
         self.replayed: list[frozenset[int]] | None = None
         if replayed is not None:
             # Units that array ops became stand before the entry.
@@ -153,7 +167,10 @@ class _Runner:
 
     def step(self, context: Context, statement: Statement) -> Step:
         make = _STRUCTURAL.get(statement.op)
-        return self.row(context, statement) if make is None else make(context, statement)
+        if make is not None:
+            return make(context, statement)
+        step = self.row(context, statement)
+        return step if self.watch is None else partial(self.watch, context, statement, step)
 
     def row(self, context: Context, statement: Statement) -> Step:
         operands = statement.operands

@@ -79,9 +79,6 @@ POWERS: tuple[Op, ...] = (
     ),
 )
 
-_SHARE = "exp(-abs(a - b)) / (1.0 + exp(-abs(a - b)))"
-"""Of the smaller operand. The spellings have a kink where the operands are equal."""
-
 EXPONENTIALS: tuple[Op, ...] = (
     unary(
         "exp",
@@ -191,8 +188,9 @@ EXPONENTIALS: tuple[Op, ...] = (
         range="logaddexp",
         meaning=lambda a, b: np.maximum(a, b) + np.log(1.0 + np.exp(-np.absolute(a - b))),
         partials=(
-            f"select(b < a, 1.0, 0.0) - sign(a - b) * ({_SHARE})",
-            f"select(a < b, 1.0, 0.0) - sign(b - a) * ({_SHARE})",
+            # The spellings have a kink where the operands are equal.
+            "exp(a - y) + select(eq(a, b), sign(a - b), 0.0)",
+            "exp(b - y) + select(eq(a, b), sign(b - a), 0.0)",
         ),
         smoothness="kinked",
         commutes=True,

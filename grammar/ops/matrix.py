@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from grammar import numeric
-from grammar.numeric import matmul, select, stack, total, transpose
-from grammar.ops.base import Instance, Meaning, Op, PerTyping, number_type, size_of
+from grammar.numeric import matmul, stack, total, transpose
+from grammar.ops import matrix_meanings as means
+from grammar.ops.base import Instance, Meaning, Op, PerTyping, size_of
 from grammar.types import F32, F64, scalar_of
 
 
@@ -77,7 +77,7 @@ def _from_vectors(size: int, rows: bool) -> Op:
         (f"jnp.stack(jnp.broadcast_arrays({arguments}), axis={axis})",),
         (f"jnp.stack([{arguments}])",) if rows else (f"jnp.stack([{arguments}], axis=1)",),
         range="join",
-        meaning=rows if rows else columns,
+        meaning=means.rows if rows else means.columns,
         weight=2,
     )
 
@@ -107,7 +107,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("wp.identity(n, dtype=S)",),
         ("jnp.eye(n, dtype=S)", "jnp.identity(n, dtype=S)"),
         range="identity",
-        meaning=PerTyping(identity),
+        meaning=PerTyping(means.identity),
         weight=1,
     ),
     _matrix(
@@ -119,7 +119,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("a[..., None] * jnp.eye(n, dtype=S)",),
         ("jnp.diag(a)",),
         range="with_zero",
-        meaning=PerTyping(diagonal),
+        meaning=PerTyping(means.diagonal),
         weight=2,
     ),
     _matrix(
@@ -131,7 +131,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("jnp.diagonal(a, axis1=-2, axis2=-1)",),
         ("jnp.diag(a)", "jnp.diagonal(a)"),
         range="same",
-        meaning=PerTyping(get_diagonal),
+        meaning=PerTyping(means.get_diagonal),
         weight=2,
     ),
     _matrix(
@@ -143,7 +143,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("a[..., i, j]",),
         ("a[i, j]",),
         range="same",
-        meaning=PerTyping(element),
+        meaning=PerTyping(means.element),
         weight=4,
         attributes=_elements,
     ),
@@ -197,7 +197,7 @@ CONSTRUCTIONS: tuple[Op, ...] = (
         ("jnp.cross(jnp.eye(3, dtype=S), a[..., None, :])",),
         ("jnp.cross(jnp.eye(3, dtype=S), a)",),
         range="skew",
-        meaning=skew,
+        meaning=means.skew,
         weight=1,
     ),
 )
@@ -287,7 +287,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.sum(a * b, axis=(-2, -1))", 'jnp.einsum("...xy,...xy->...", a, b)'),
         ("jnp.sum(a * b)", "jnp.vdot(a, b)"),
         range="ddot",
-        meaning=ddot,
+        meaning=means.ddot,
         weight=2,
         commutes=True,
     ),
@@ -312,7 +312,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.trace(a, axis1=-2, axis2=-1)",),
         ("jnp.trace(a)",),
         range="trace",
-        meaning=PerTyping(trace),
+        meaning=PerTyping(means.trace),
         weight=3,
     ),
     _matrix(
@@ -336,7 +336,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("a + b[..., None, None] * jnp.eye(n, dtype=S)",),
         ("a + b * jnp.eye(n, dtype=S)",),
         range="add_diagonal",
-        meaning=PerTyping(add_diagonal),
+        meaning=PerTyping(means.add_diagonal),
         weight=2,
     ),
     _matrix(
@@ -352,7 +352,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("a / (T(1) + jnp.sum(a * a))",),
         requires=("squarable_matrix",),
         range="squash",
-        meaning=lambda a: a / (1.0 + ddot(a, a))[..., None, None],
+        meaning=lambda a: a / (1.0 + means.ddot(a, a))[..., None, None],
         weight=1,
     ),
     _matrix(
@@ -365,7 +365,7 @@ PRODUCTS: tuple[Op, ...] = (
         ("jnp.linalg.norm(a)",),
         requires=("leg_matrix",),
         range="frobenius",
-        meaning=lambda a: np.sqrt(ddot(a, a)),
+        meaning=lambda a: np.sqrt(means.ddot(a, a)),
         weight=1,
     ),
     _matrix(

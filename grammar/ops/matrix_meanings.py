@@ -12,10 +12,12 @@ from grammar.types import scalar_of
 
 
 def rows(*parts: Any) -> Any:
+    """A matrix of rows."""
     return stack(parts, -2)
 
 
 def columns(*parts: Any) -> Any:
+    """A matrix of columns."""
     return stack(parts)
 
 
@@ -25,21 +27,25 @@ def ddot(a: Any, b: Any) -> Any:
 
 
 def identity(instance: Instance, attribute: int) -> Meaning:
+    """The identity matrix, in the type of the result."""
     made = np.eye(size_of(instance), dtype=number_type(scalar_of(instance.result)))
     return lambda: made
 
 
 def diagonal(instance: Instance, attribute: int) -> Meaning:
-    diagonal = np.eye(size_of(instance), dtype=bool)
-    return lambda a: select(diagonal, a[..., None], 0.0)
+    """A vector on the diagonal, else 0."""
+    chosen = np.eye(size_of(instance), dtype=bool)
+    return lambda a: select(chosen, a[..., None], 0.0)
 
 
 def get_diagonal(instance: Instance, attribute: int) -> Meaning:
+    """The elements on the diagonal."""
     places = np.arange(size_of(instance))
     return lambda a: a[..., places, places]
 
 
 def element(instance: Instance, attribute: int) -> Meaning:
+    """One element, counted row by row."""
     i, j = divmod(attribute, size_of(instance))
     return lambda a: a[..., i, j]
 
@@ -49,15 +55,18 @@ _PLUS, _OFF = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], bool), ~np.eye(3, dtyp
 
 
 def skew(a: Any) -> Any:
+    """The matrices of vector products."""
     magnitudes = a[..., _SKEW]
     return select(_OFF, select(_PLUS, magnitudes, -magnitudes), 0.0)
 
 
 def trace(instance: Instance, attribute: int) -> Meaning:
+    """The sum of the diagonal."""
     places = np.arange(size_of(instance))
     return lambda a: total(a[..., places, places], 1)
 
 
 def add_diagonal(instance: Instance, attribute: int) -> Meaning:
-    diagonal = np.eye(size_of(instance), dtype=bool)
-    return lambda a, b: a + select(diagonal, b[..., None, None], 0.0)
+    """A number added to the diagonal."""
+    chosen = np.eye(size_of(instance), dtype=bool)
+    return lambda a, b: a + select(chosen, b[..., None, None], 0.0)

@@ -65,10 +65,20 @@ def groups() -> Iterator[Group]:
             if not partial:
                 continue
             made += [_mutant(row, kind, at, fault) for kind, fault in FAULTS.items()]
-            if at + 1 < len(partials) and partials[at + 1] not in ("", partial):
+            if _exchangeable(row, at):
                 made.append(_mutant(row, "adjoints exchanged", at, _exchanged))
         if made:
             yield Group(row.name, "", PRESETS, tuple(made))
+
+
+def _exchangeable(row: Op, at: int) -> bool:
+    """Whether the adjoints of an operand and of the next one differ, at a type of both."""
+    later = (row.partials or ())[at + 1 :]
+    return (
+        bool(later)
+        and later[0] not in ("", (row.partials or ())[at])
+        and any(i.operands[at] == i.operands[at + 1] for i in row.instances)
+    )
 
 
 def _mutant(row: Op, kind: str, at: int, fault: Fault) -> Mutant:

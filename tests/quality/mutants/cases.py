@@ -31,6 +31,9 @@ SEED = 11
 EVERYWHERE = 6
 """So many programs of every preset are looked through first, as they come."""
 
+DRAWN = 4000
+"""So many are drawn from each preset that favours an op."""
+
 STAND_IN = Precision(default_ulps=(4.0, 4.0))
 """How plain arrays round: NumPy's functions err by up to four units in the last place."""
 
@@ -154,8 +157,8 @@ def same(a: Results, b: Results) -> bool:
 
 
 def cases(group: Group) -> Iterator[Case]:
-    """Cases with programs that may show a fault of the group, without end: those of all presets in
-    turn, then of presets that favour its op."""
+    """Cases with programs that may show a fault of the group: those of all presets in turn, then of
+    presets that favour its op."""
 
     def suits(program: Program) -> bool:
         return any(
@@ -166,14 +169,12 @@ def cases(group: Group) -> Iterator[Case]:
         for name in GRAMMARS:
             if suits(_program(name, index)):
                 yield _case(name, index)
-    index = EVERYWHERE
-    while True:
+    for index in range(EVERYWHERE, DRAWN):
         for name in group.presets:
             grammar = _favouring(name, group.op, group.scalar)
             program = draw(grammar, SEED, index).program
             if suits(program):
                 yield made(f"{grammar.name} {index} favouring {group.op} {group.scalar}", program)
-        index += 1
 
 
 @functools.lru_cache(maxsize=4096)

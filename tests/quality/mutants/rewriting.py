@@ -15,9 +15,11 @@ from grammar.types import BOOL, Array, Scalar, Type, scalar_of
 
 
 class Fresh:
-    """Makes values that a unit does not have yet."""
+    """Makes values that a unit does not have yet. `nested` says whether they stand in a region of a
+    statement."""
 
     def __init__(self, unit: Unit) -> None:
+        self.nested = False
         self.ids: Iterator[int] = itertools.count(highest_id(unit) + 1)
 
     def __call__(self, type_: Type) -> Value:
@@ -65,7 +67,9 @@ def _changed(unit: Unit, op: str, change: Change, wanted: Callable[[Statement], 
         body: list[Statement] = []
         for statement in source.body:
             if statement.regions:
+                outer, fresh.nested = fresh.nested, True
                 statement = statement._replace(regions=tuple(map(region, statement.regions)))
+                fresh.nested = outer
             made = change(statement, fresh) if statement.op == op and wanted(statement) else None
             found = found or made is not None
             body += [statement] if made is None else made
@@ -79,7 +83,10 @@ def _changed(unit: Unit, op: str, change: Change, wanted: Callable[[Statement], 
 
 
 def off_by_one(statement: Statement, fresh: Fresh) -> list[Statement] | None:
-    """The last index one more, the last element followed by the first."""
+    """The last index one more, the last element followed by the first. Indices of atomic minima
+    and maxima must stand outside of all branches."""
+    if fresh.nested and statement.op in ("atomic_min", "atomic_max"):
+        return None
     type_ = statement.operands[0].type
     assert isinstance(type_, Array)
     at = len(type_.shape)

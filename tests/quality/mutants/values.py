@@ -13,7 +13,7 @@ from grammar.ops import OPS
 from grammar.ops.base import Instance, Op
 from grammar.plain import Plain, round_bfloat16
 from grammar.program import Statement
-from grammar.types import Array, Element, Type, scalar_of
+from grammar.types import BOOL, Array, Element, Type, scalar_of
 from tests.quality.mutants.cases import Case, Group, Mutant, Results, performed
 
 Meaning = Callable[..., Any]
@@ -91,7 +91,7 @@ def _narrowed(name: str, value: Any) -> Any:
 
 def _retyped(name: str, right: Meaning, instance: Instance) -> Meaning | None:
     """The result in a narrower type; of a truth value, the operands."""
-    if instance.result.kind == "bool" if _is_scalar(instance.result) else False:
+    if instance.result == BOOL:
         if not instance.operands or scalar_of(instance.operands[0]).name != name:
             return None
         return lambda *operands: right(*[_narrowed(name, operand) for operand in operands])
@@ -100,23 +100,22 @@ def _retyped(name: str, right: Meaning, instance: Instance) -> Meaning | None:
     return lambda *operands: _narrowed(name, right(*operands))
 
 
-def _is_scalar(type_: Element) -> bool:
-    return scalar_of(type_) is type_
-
-
 def groups() -> Iterator[Group]:
     """Per op the faults of its value, and per type those of its width."""
-    for row in OPS.values():
-        faults: dict[str, Change] = {
-            f"operands {'abcd'[at]} and {'abcd'[at + 1]} swapped": functools.partial(_swapped, at)
-            for at in range(row.arity - 1)
-            if not row.commutes
-        }
-        faults |= {"negated": _negated, "zeroed": _zeroed, "doubled": _doubled}
-        yield _group(row, "", faults)
-        for name in RETYPED:
-            if not (name.startswith("f") and row.smoothness == "step"):
-                yield _group(row, name, {f"retyped {name}": functools.partial(_retyped, name)})
+    return (group for row in OPS.values() for group in _of(row) if group.mutants)
+
+
+def _of(row: Op) -> Iterator[Group]:
+    faults: dict[str, Change] = {
+        f"operands {'abcd'[at]} and {'abcd'[at + 1]} swapped": functools.partial(_swapped, at)
+        for at in range(row.arity - 1)
+        if not row.commutes
+    }
+    faults |= {"negated": _negated, "zeroed": _zeroed, "doubled": _doubled}
+    yield _group(row, "", faults)
+    for name in RETYPED:
+        if not (name.startswith("f") and row.smoothness == "step"):
+            yield _group(row, name, {f"retyped {name}": functools.partial(_retyped, name)})
 
 
 def _group(row: Op, scalar: str, faults: dict[str, Change]) -> Group:
