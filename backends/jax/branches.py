@@ -39,7 +39,7 @@ def _select(body: Body, statement: Statement) -> None:
     ]
     if len(rows) > 1:
         body.settle(condition)
-    for result, yes, no in rows:
+    for at, (result, yes, no) in enumerate(rows):
         if yes == no or _same(body, result, yes, no):
             body.alias(result, yes)
             continue
@@ -52,7 +52,9 @@ def _select(body: Body, statement: Statement) -> None:
                 return s.Call(writer.sheet.lax("select"), tuple(map(body.typed, values)))
             return choice(body, values[0], True, values[1], values[2])
 
-        body.define(result, body.settle_wide(values, build, body.room), statement)
+        # Only the last choice may take the condition's name: the others still need it.
+        ends = statement if at == len(rows) - 1 else None
+        body.define(result, body.settle_wide(values, build, body.room), ends)
 
 
 def _same(body: Body, result: Value, yes: Value, no: Value) -> bool:

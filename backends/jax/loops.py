@@ -188,7 +188,8 @@ def _python(body: Body, loop: Loop) -> None:
     writer = body.writer
     for param, init, result in zip(loop.params, loop.inits, loop.statement.results, strict=True):
         name = None
-        if writer.mask(init) == writer.mask(param) or writer.spread is None:
+        once = loop.statement.operands.count(init) == 1
+        if once and (writer.mask(init) == writer.mask(param) or writer.spread is None):
             name = body.outlived(result, (init,), loop.statement)
         if name is None:
             name = s.Name(writer.fresh(param.type))
