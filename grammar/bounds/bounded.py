@@ -160,7 +160,7 @@ def pair(a: Any, b: Any) -> tuple[Bounded, Bounded, Format]:
         return a, exactly(b, a.format), a.format
     format = a.format
     if b.format is not format and (b.format.adjoint or not format.scalar.digits):
-        format = b.format
+        format = format if format.sums_narrow else b.format
     return a, b, format
 
 

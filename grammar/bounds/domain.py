@@ -92,6 +92,9 @@ class Bounds:
         scalar = scalar_of(instance.result)
         target = self.format(scalar, adjoint) if scalar.kind == "float" else None
         if op.name == "cast":
+            source = scalar_of(instance.operands[0])
+            if adjoint and target is not None and 0 < source.digits < scalar.digits:
+                target = target.summed_before(self.format(source, True))
             return partial(_cast, adjoint, scalar, target)
         means = op.means(instance, attribute)
         if target is None:
@@ -247,7 +250,7 @@ def _floating(means: Callable[..., Value], format: Format) -> Callable[..., Valu
         result = means(*operands)
         if not isinstance(result, Bounded):
             return exactly(result, format)
-        if result.format is not format:
+        if result.format is not format and result.format.scalar is not format.scalar:
             return (
                 settle(result.v, result.bound, format, format.units_cast)
                 if _count(format.round(result.v) != result.v)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class Format:
         "reasons",
         "rules",
         "scalar",
+        "sums_narrow",
         "tiny",
         "unit",
         "units_add",
@@ -82,6 +84,7 @@ class Format:
         self.working: Any = np.dtype("float32" if scalar.name == "bf16" else scalar.dtype)
         self.reasons, self.rules = reasons, rules
         self.other: Format = self
+        self.sums_narrow = False
         unit = 2.0**-scalar.digits
         # As wide numbers: the normals of float64 are no Python floats' business.
         self.unit = self._constant(unit)
@@ -106,6 +109,13 @@ class Format:
         self._functions: dict[str, NDArray[Any]] = {}
         self.absolute = precision.absolute
         self._literals: dict[float, tuple[NDArray[Any], NDArray[Any]]] = {}
+
+    def summed_before(self, cast_from: Format) -> Format:
+        """This format for what a gradient casts from a narrower type: backends may add up such
+        terms before the cast or after it."""
+        made = copy(self)
+        made.units_add, made.sums_narrow = cast_from.units_add, True
+        return made
 
     def _constant(self, value: float) -> NDArray[Any]:
         return np.array(value, self.wide)

@@ -171,3 +171,25 @@ def test_an_amplified_rounding_is_no_mismatch() -> None:
     assert np.abs(slope - other).max() > 1e-4
     assert verdict(program, x, np.sin(square), slope).verified
     assert verdict(program, x, np.sin(square), slope * np.float32(1.01)).gradient == "mismatch"
+
+
+def test_a_gradient_may_be_summed_before_or_after_a_cast() -> None:
+    """The slope of a double that every lane casts to float is a sum of floats."""
+    units = ProgramBuilder()
+    array = Array(F32, (LANES,))
+
+    def kernel(b: Builder, i: Value, shift: Value, source: Value, target: Value) -> None:
+        b.store(target, i, b.op("add", b.load(source, i), b.op("cast", shift, result=F32)))
+
+    units.kernel((LANES,), (F64, array, array), kernel)
+    program = units.finish()
+    shift, out = np.float64(0.3), np.zeros(LANES, np.float32)
+    cotangent = np.exp(X) / np.float32(3)
+    inputs = (np.asarray(shift), X, out)
+    expected = oracle.expect(program, gradient(program), inputs, (cotangent,), PRECISION)
+    after, before = cotangent.astype(np.float64).sum(), np.float64(np.cumsum(cotangent)[-1])
+    assert abs(after - before) > 1e-9
+    for slope, outcome in ((after, "verified"), (before, "verified"), (after + 1e-4, "mismatch")):
+        gradients = (np.asarray(slope), cotangent, None)
+        got = Execution("stand-in", (X + np.float32(shift),), gradients)
+        assert oracle.judge(program, "stand-in", expected, got).gradient == outcome
