@@ -12,7 +12,17 @@ import msgspec
 
 from grammar.presets import GRAMMARS
 from tests.bench.report import Table, machine, markdown, plain, versions
-from tests.quality import capture, determinism, roundtrip, shrinking, variety, verification
+from tests.quality import (
+    audit,
+    capture,
+    determinism,
+    drill,
+    mutants,
+    roundtrip,
+    shrinking,
+    variety,
+    verification,
+)
 
 
 def _capture(options: argparse.Namespace) -> Iterator[Table]:
@@ -43,6 +53,9 @@ CAMPAIGNS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "shrink": lambda options: shrinking.campaign(options.workers),
     "roundtrip": _roundtrip,
     "verification": _verification,
+    "audit": lambda options: audit.campaign(options.count or 1),
+    "mutants": lambda options: mutants.campaign(options.count or 500, options.workers),
+    "drill": lambda options: drill.campaign(options.preset, options.count or 2000, options.workers),
 }
 """Campaigns by name, in the order in which they run."""
 
