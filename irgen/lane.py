@@ -91,18 +91,42 @@ def check(
             programs, rendered, captures, fed, strict=True
         )
     ]
-    results: list[list[Execution]] = [[] for _ in jobs]
-    for names in dict.fromkeys(executions):
-        if names:
-            mine = [at for at, wanted in enumerate(executions) if wanted == names]
-            for at, found in zip(
-                mine, backend.execute([jobs[at] for at in mine], names), strict=True
-            ):
-                results[at] = found
+    results = _executed(backend, jobs, executions)
     return [
         judged(backend, job, found) if found else (None, [])
         for job, found in zip(jobs, results, strict=True)
     ]
+
+
+def _executed(
+    backend: Backend, jobs: Sequence[Job], executions: Sequence[tuple[str, ...]]
+) -> list[list[Execution]]:
+    """What came back of each job, in each of its executions. A job that its executions cannot run,
+    for want of an operation, is given to the next one that the backend has."""
+    results: list[list[Execution]] = [[] for _ in jobs]
+    _execute(backend, jobs, executions, results)
+    spare: list[tuple[str, ...]] = []
+    for found in results:
+        lacks = bool(found) and all(one.reason == "not_interpretable" for one in found)
+        left = backend.executions[len(found) :] if lacks else ()
+        spare.append(left[:1])
+    _execute(backend, jobs, spare, results)
+    return results
+
+
+def _execute(
+    backend: Backend,
+    jobs: Sequence[Job],
+    executions: Sequence[tuple[str, ...]],
+    results: list[list[Execution]],
+) -> None:
+    """Add to the results of each job those of some executions; jobs alike in these run together."""
+    for names in dict.fromkeys(executions):
+        if names:
+            mine = [at for at, wanted in enumerate(executions) if wanted == names]
+            found = backend.execute([jobs[at] for at in mine], names)
+            for at, executed in zip(mine, found, strict=True):
+                results[at] += executed
 
 
 def judged(
@@ -117,7 +141,8 @@ def judged(
         precision = backend.precision(execution.name)
         expected = oracle.expect(program, back, job.inputs, job.cotangents, precision)
         verdicts.append(oracle.judge(program, backend.name, expected, execution, limitations))
-    return _vectors(job, executions[0]), verdicts
+    ran = next((one for one in executions if one.outputs is not None), executions[0])
+    return _vectors(job, ran), verdicts
 
 
 def _vectors(job: Job, execution: Execution) -> Vectors:

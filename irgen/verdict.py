@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -68,6 +69,18 @@ class Verdict(msgspec.Struct, frozen=True):
     def verified(self) -> bool:
         """Values and gradients agree, or there are none to differ."""
         return self.forward == "verified" and self.gradient in ("verified", "none")
+
+
+def forward_verified(verdicts: Sequence[Verdict]) -> bool:
+    """Whether an execution has verified the values, and none contradicts."""
+    found = {verdict.forward for verdict in verdicts}
+    return "verified" in found and "mismatch" not in found
+
+
+def gradient_verified(verdicts: Sequence[Verdict]) -> bool:
+    """Whether an execution has verified the gradients, or there are none, and none contradicts."""
+    found = {verdict.gradient for verdict in verdicts}
+    return bool(found & {"verified", "none"}) and not found & {"mismatch", "known_wrong"}
 
 
 def lost(backend: str, execution: str, reason: str, detail: str) -> Verdict:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from irgen.record import Record
+from irgen.verdict import forward_verified, gradient_verified
 
 Row = dict[str, Any]
 
@@ -59,9 +60,8 @@ def wide(record: Record) -> Row:
             )
     row["missing"] = _reasons(record)
     if record.verdicts:
-        first = record.verdicts[0]
-        row["forward_verified"] = first.forward == "verified"
-        row["gradient_verified"] = first.gradient in ("verified", "none")
+        row["forward_verified"] = forward_verified(record.verdicts)
+        row["gradient_verified"] = gradient_verified(record.verdicts)
     for direction, cost in source.cost.items():
         for quantity, value in cost.items():
             row[f"{quantity}_{direction}"] = value

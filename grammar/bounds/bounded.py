@@ -30,15 +30,17 @@ class Bounded(Uncertain):
 
     `e` has the shape of `v`, or is None where every lane is exact; infinite where nothing is
     known. `mixed` is false where no lane is known to be exact. `working` may keep exact values in
-    working precision. `format` says how results round.
+    working precision. `format` says how results round. `sums` is kept by elements that are added
+    up in place: sum of bounds, sum of magnitudes, number of terms.
     """
 
-    __slots__ = ("e", "format", "mixed", "v", "working")
+    __slots__ = ("e", "format", "mixed", "sums", "v", "working")
 
     def __init__(
         self, v: Any, e: Any, mixed: bool, format: Format, working: NDArray[Any] | None = None
     ) -> None:
         self.v, self.e, self.mixed, self.format, self.working = v, e, mixed, format, working
+        self.sums: tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from grammar.bounds.bounded import Bounded, add, exactly, multiply
+from grammar.bounds.bounded import Bounded, exactly, multiply
 from grammar.bounds.format import Format
 from grammar.bounds.known import Known, known, parts
 from grammar.bounds.rules import RULES
@@ -29,7 +29,7 @@ def put(value: Value, rows: Rows, new: Value) -> None:
     """Overwrite elements at distinct rows, in place."""
     if isinstance(value, Bounded):
         value.v[rows] = new.v
-        value.working = None
+        value.working = value.sums = None
         if new.e is None:
             if value.e is not None:
                 value.e[rows] = 0.0
@@ -60,8 +60,9 @@ def combine(kind: Combine, value: Value, rows: Rows, new: Value) -> None:
         _combine_integers(ufunc, value, rows, new)
         return
     format = new.format if new.format.adjoint else value.format
-    if kind == "sub":
-        kind, new = "add", -new
+    if kind in ("add", "sub"):
+        _add_up(value, rows, -new if kind == "sub" else new, format)
+        return
     times = np.bincount(rows, minlength=value.v.shape[0])
     if times.max() <= 1:
         old = Bounded(
@@ -74,15 +75,7 @@ def combine(kind: Combine, value: Value, rows: Rows, new: Value) -> None:
     times = times.reshape((-1,) + (1,) * (value.v.ndim - 1)).astype(format.wide)
     new_v, new_e = np.broadcast_to(new.v, shape), np.broadcast_to(new.bound, shape)
     v, e = value.v, np.array(value.bound)
-    if kind == "add":
-        size = np.abs(v)
-        # The first addition to zero is exact.
-        times = times - ((size == 0) & (e == 0) & (times > 0))
-        np.add.at(v, rows, new_v)
-        np.add.at(e, rows, new_e)
-        np.add.at(size, rows, np.abs(new_v))
-        made = summed(v, e, size, times, format)
-    elif kind == "mul":
+    if kind == "mul":
         least = np.abs(v)
         most = least + e
         reach = np.maximum(most, 1.0)
@@ -102,9 +95,25 @@ def combine(kind: Combine, value: Value, rows: Rows, new: Value) -> None:
     value.working = None
 
 
+def _add_up(value: Bounded, rows: Rows, new: Bounded, format: Format) -> None:
+    """Add to elements. Whoever adds up may do so in any order, and start from nothing, over all
+    that is ever added: so the sums of bounds and magnitudes are kept, and the terms counted."""
+    v = value.v
+    if value.sums is None:
+        spread, size = np.array(value.bound), np.abs(v)
+        value.sums = (spread, size, ((size != 0) | (spread != 0)).astype(v.dtype))
+    spread, size, terms = value.sums
+    np.add.at(v, rows, new.v)
+    np.add.at(size, rows, np.abs(new.v))
+    if new.e is not None:
+        np.add.at(spread, rows, new.e)
+    terms += np.bincount(rows, minlength=len(v)).reshape((-1,) + (1,) * (v.ndim - 1))
+    made = summed(v, spread, size, np.maximum(terms - 1, 0), format)
+    value.v, value.e, value.mixed, value.format = made.v, made.e, True, format
+    value.working = None
+
+
 def _apply(kind: Combine, a: Bounded, b: Bounded) -> Bounded:
-    if kind == "add":
-        return add(np.add, a, b)
     return multiply(a, b) if kind == "mul" else RULES[_UFUNCS[kind]](a, b)
 
 

@@ -224,6 +224,8 @@ def _carry(body: Body, current: Loop, inits: list[Value], bound: int) -> list[Va
                     continue
             elif isinstance(type_, Scalar) and type_ != BOOL:
                 name = ("mul", "sub", "max", "min")[below(4)]
+                if body.tables.grammar.differentiable and name in ("max", "min"):
+                    name = "mul"  # the extreme with what no round changes is a tie ever after
                 value = body.apply(entry(name, (type_, type_)), [carried, value])
         out.append(bring(body, value, keeps))
     _use(body, out)

@@ -17,12 +17,12 @@ from tests.quality import (
     capture,
     determinism,
     drill,
-    mutants,
     roundtrip,
     shrinking,
     variety,
     verification,
 )
+from tests.quality.mutants import campaign as mutants
 
 
 def _capture(options: argparse.Namespace) -> Iterator[Table]:

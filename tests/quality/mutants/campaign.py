@@ -10,7 +10,7 @@ from itertools import chain
 from tests.bench.report import Table
 from tests.quality.mutants import adjoints, constructs, results, values
 from tests.quality.mutants.argued import ARGUED
-from tests.quality.mutants.cases import Group, cases, differs, judged, same, shown
+from tests.quality.mutants.cases import Group, cases, differs, judged, may_show, same, shown
 from tests.quality.pool import over
 
 PROGRAMS = 500
@@ -65,9 +65,7 @@ def outcome(group: Group, count: int) -> Outcome:
     alarms: list[str] = []
     control = 0
     for number, case in enumerate(cases(group)):
-        alive = [
-            at for at in range(len(tried)) if not killed[at] and tried[at] < count
-        ]
+        alive = [at for at in range(len(tried)) if not killed[at] and tried[at] < count]
         if not alive or number == count * TRIES:
             break
         control += 1
@@ -75,7 +73,8 @@ def outcome(group: Group, count: int) -> Outcome:
             alarms.append(case.address)
             continue
         for at in alive:
-            found = shown(group.mutants[at], case)
+            mutant = group.mutants[at]
+            found = shown(mutant, case) if may_show(mutant, case.program) else None
             if found is None:
                 continue
             tried[at] += 1
@@ -101,7 +100,9 @@ def campaign(count: int, workers: int) -> Iterator[Table]:
     jobs = [(number, count) for number in range(len(groups()))]
     found = list(over(work, jobs, workers))
     fates = [fate for one in found for fate in one.fates]
-    yield by_kind(fates, sum(one.control for one in found), [a for one in found for a in one.alarms])
+    yield by_kind(
+        fates, sum(one.control for one in found), [a for one in found for a in one.alarms]
+    )
     yield survivors(fates)
 
 

@@ -135,6 +135,11 @@ def differs(verdict: Verdict) -> bool:
     return "mismatch" in (verdict.forward, verdict.gradient)
 
 
+def may_show(mutant: Mutant, program: Program) -> bool:
+    """Whether a program holds what a mutant breaks."""
+    return any(mutant.holds(statement) for statement in statements(program))
+
+
 def shown(mutant: Mutant, case: Case) -> Results | None:
     """What a mutant gives of a case; None where the case cannot show the fault, or the fault makes
     the program do what has no meaning, so that nothing can be expected of it."""
@@ -161,9 +166,7 @@ def cases(group: Group) -> Iterator[Case]:
     presets that favour its op."""
 
     def suits(program: Program) -> bool:
-        return any(
-            mutant.holds(statement) for statement in statements(program) for mutant in group.mutants
-        )
+        return any(may_show(mutant, program) for mutant in group.mutants)
 
     for index in range(EVERYWHERE):
         for name in GRAMMARS:
@@ -171,7 +174,7 @@ def cases(group: Group) -> Iterator[Case]:
                 yield _case(name, index)
     for index in range(EVERYWHERE, DRAWN):
         for name in group.presets:
-            grammar = _favouring(name, group.op, group.scalar)
+            grammar = favouring(name, group.op, group.scalar)
             program = draw(grammar, SEED, index).program
             if suits(program):
                 yield made(f"{grammar.name} {index} favouring {group.op} {group.scalar}", program)
@@ -188,12 +191,12 @@ def _case(name: str, index: int) -> Case:
 
 
 @functools.lru_cache(maxsize=64)
-def _favouring(preset: str, op: str, scalar: str) -> Grammar:
+def favouring(preset: str, op: str, scalar: str) -> Grammar:
     """A preset that draws an op, or a construct, and a type more often."""
     grammar = GRAMMARS[preset]
     types = {**grammar.types, "f32": 12, "i32": 8, "f64": 3, "u32": 2, "i64": 2}
     if scalar:
-        types = {**dict.fromkeys(types, 1), scalar: 30}
+        types = {**{name: min(weight, 1) for name, weight in types.items()}, scalar: 30}
     if op in ARRAY_OPS or grammar.shape != "kernel":
         return grammar
     row = OPS.get(op)

@@ -17,10 +17,15 @@ FAULTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "doubled": lambda array: array + array,
     "negated": np.negative,
     "moved by one element": lambda array: np.roll(array, 1),
-    "first element lost": lambda array: np.where(np.arange(array.size).reshape(array.shape), array, 0),
-    "last element twice as large": lambda array: array * np.where(
-        np.arange(array.size).reshape(array.shape) == array.size - 1, 2, 1
-    ).astype(array.dtype),
+    "first element lost": lambda array: np.where(
+        np.arange(array.size).reshape(array.shape), array, 0
+    ),
+    "last element twice as large": lambda array: (
+        array
+        * np.where(np.arange(array.size).reshape(array.shape) == array.size - 1, 2, 1).astype(
+            array.dtype
+        )
+    ),
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from grammar.gradient import Gradient
 from grammar.passes.uses import highest_id
 from grammar.program import Program, Region, Statement, Terminator, Unit, Value, walk
+from grammar.structural import TAPE
 from grammar.types import BOOL, Array, Scalar, Type, scalar_of
 
 
@@ -43,14 +44,16 @@ def rewritten(program: Program, op: str, change: Change) -> Program | None:
 
 
 def adjoint_rewritten(back: Gradient, op: str, change: Change) -> Gradient | None:
-    """The gradient with every statement of an op changed that is a step of the adjoint."""
+    """The gradient with every statement of an op changed that is a step of the adjoint, or
+    reads or writes the tape."""
     units: list[Unit] = []
     for unit, replayed in zip(back.program.units, back.replayed, strict=True):
         own = {value.id for s in walk(unit.body) if s.op != "const" for value in s.results}
         adjoint = unit is back.program.entry or not replayed.issuperset(own)
 
         def wanted(statement: Statement, replayed: frozenset[int] = replayed) -> bool:
-            return not statement.results or statement.results[0].id not in replayed
+            step = not statement.results or statement.results[0].id not in replayed
+            return step or statement.op in TAPE
 
         units.append(_changed(unit, op, change, wanted) if adjoint else unit)
     if all(now is unit for now, unit in zip(units, back.program.units, strict=True)):

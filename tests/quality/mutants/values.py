@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grammar.ops import OPS
 from grammar.ops.base import Instance, Op
-from grammar.plain import Plain, round_bfloat16
+from grammar.plain import Plain, array_dtype, round_bfloat16
 from grammar.program import Statement
-from grammar.types import BOOL, Array, Element, Type, scalar_of
+from grammar.types import BOOL, Array, Element, Type, element_shape, scalar_of
 from tests.quality.mutants.cases import Case, Group, Mutant, Results, performed
 
 Meaning = Callable[..., Any]
@@ -102,39 +103,69 @@ def _retyped(name: str, right: Meaning, instance: Instance) -> Meaning | None:
 
 def groups() -> Iterator[Group]:
     """Per op the faults of its value, and per type those of its width."""
-    return (group for row in OPS.values() for group in _of(row) if group.mutants)
+    for row in OPS.values():
+        everywhere = _mutants(row, {"negated": _negated, "zeroed": _zeroed, "doubled": _doubled})
+        yield Group(row.name, "", PRESETS, everywhere)
+        if not row.commutes:
+            for at in range(row.arity - 1):
+                name = f"operands {'abcd'[at]} and {'abcd'[at + 1]} swapped"
+                made = _mutants(row, {name: functools.partial(_swapped, at)})
+                if made:
+                    yield Group(row.name, "", PRESETS, made)
+        for name in RETYPED:
+            made = _mutants(row, {f"retyped {name}": functools.partial(_retyped, name)})
+            if made:
+                yield Group(row.name, name, PRESETS, made)
 
 
-def _of(row: Op) -> Iterator[Group]:
-    faults: dict[str, Change] = {
-        f"operands {'abcd'[at]} and {'abcd'[at + 1]} swapped": functools.partial(_swapped, at)
-        for at in range(row.arity - 1)
-        if not row.commutes
-    }
-    faults |= {"negated": _negated, "zeroed": _zeroed, "doubled": _doubled}
-    yield _group(row, "", faults)
-    for name in RETYPED:
-        if not (name.startswith("f") and row.smoothness == "step"):
-            yield _group(row, name, {f"retyped {name}": functools.partial(_retyped, name)})
-
-
-def _group(row: Op, scalar: str, faults: dict[str, Change]) -> Group:
-    """The mutants of an op; a fault that no typing shows makes none."""
+def _mutants(row: Op, faults: Mapping[str, Change]) -> tuple[Mutant, ...]:
+    """The mutants of an op. A fault that changes nothing at any typing makes none."""
     made: list[Mutant] = []
     for kind, change in faults.items():
         shows = frozenset(
-            [(i.operands, i.result) for i in row.instances if change(_nothing, i) is not None]
+            [(i.operands, i.result) for i in row.instances if _changes(row, i, change)]
         )
         if shows:
             holds = functools.partial(_holds, row.name, shows)
             domain = FaultyPlain(op=row.name, change=change)
-            faulty = functools.partial(_perform, domain)
-            made.append(Mutant(kind, row.name, holds, faulty))
-    return Group(row.name, scalar, PRESETS, tuple(made))
+            made.append(Mutant(kind, row.name, holds, functools.partial(_perform, domain)))
+    return tuple(made)
 
 
-def _nothing(*operands: Any) -> Any:
-    return operands
+def _changes(row: Op, instance: Instance, change: Change) -> bool:
+    """Whether a fault changes the result for any of some operands."""
+    right = Plain().meaning(row, instance, 0, False)
+    wrong = change(right, instance)
+    if wrong is None:
+        return False
+    operands = _operands(instance)
+    with np.errstate(all="ignore"):
+        return not np.array_equal(right(*operands), wrong(*operands), equal_nan=True)
+
+
+_LANES = 96
+
+
+@functools.lru_cache(maxsize=4096)
+def _operands(instance: Instance) -> tuple[NDArray[Any], ...]:
+    """Operands of a typing: a third of the lanes apart from each other, a third equal, a third
+    nearly so; integers of all sizes."""
+    random = np.random.default_rng(_LANES)
+    made: list[NDArray[Any]] = []
+    for type_ in instance.operands:
+        scalar, shape = scalar_of(type_), (_LANES, *element_shape(type_))
+        if scalar.kind == "float":
+            array = random.uniform(-4.0, 4.0, shape)
+            array[::16] = random.choice([0.0, 1.0, np.inf, np.nan], array[::16].shape)
+        else:
+            array = random.integers(0, 1 << random.integers(1, scalar.bits), shape).astype(float)
+        if made and made[0].shape == array.shape:
+            third = _LANES // 3
+            nudge = array[third:] * 2.0**-12 if scalar.kind == "float" else 256
+            array[third:] = made[0][third:]
+            array[2 * third :] += np.resize(nudge, array[2 * third :].shape)
+        made.append(Plain().lift(array.astype(array_dtype(scalar)), scalar))
+    return tuple(made)
 
 
 def _holds(op: str, typings: frozenset[Any], statement: Statement) -> bool:
