@@ -242,3 +242,6 @@ SAFE_GRAMMARS: Mapping[str, Grammar] = {
     form.name: form for form in (safe(grammar) for grammar in _PRESETS)
 }
 """The differentiable-safe forms of the presets, by name."""
+
+ALL_GRAMMARS: Mapping[str, Grammar] = {**GRAMMARS, **SAFE_GRAMMARS}
+"""Every grammar that has a name."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backends.registry import BACKENDS, Backend
 from grammar.config import Grammar
-from grammar.presets import GRAMMARS
+from grammar.presets import ALL_GRAMMARS
 from irgen.errors import UserError, nearest
 from irgen.grammar_file import read_grammar
 
@@ -17,11 +17,11 @@ SOURCE_LEVEL = "python"
 
 def find_grammar(text: str) -> Grammar:
     """A preset by name, or the grammar in a TOML file."""
-    if text in GRAMMARS:
-        return GRAMMARS[text]
+    if text in ALL_GRAMMARS:
+        return ALL_GRAMMARS[text]
     if text.endswith(".toml") or "/" in text:
         return read_grammar(Path(text))
-    hint = nearest(text, GRAMMARS)
+    hint = nearest(text, ALL_GRAMMARS)
     raise UserError(f"unknown grammar {text!r}: {hint}, or name a .toml file")
 
 

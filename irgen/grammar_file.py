@@ -12,7 +12,7 @@ from grammar.config import Grammar, Shape
 from grammar.drawing.layers import LAYERS
 from grammar.drawing.tables import ACCESSES, KINDS, tables
 from grammar.ops import OPS
-from grammar.presets import GRAMMARS
+from grammar.presets import ALL_GRAMMARS
 from grammar.types import SCALARS
 from irgen.errors import UserError, nearest
 
@@ -59,9 +59,9 @@ def grammar_from(data: Mapping[str, Any], path: Path, text: str = "") -> Grammar
     start: dict[str, Any] = {"name": path.stem}
     base = values.pop("base", None)
     if base is not None:
-        if base not in GRAMMARS:
-            raise refuse(f"unknown grammar {base!r}: {nearest(str(base), GRAMMARS)}", "base")
-        start |= {f.name: getattr(GRAMMARS[base], f.name) for f in fields(Grammar)}
+        if base not in ALL_GRAMMARS:
+            raise refuse(f"unknown grammar {base!r}: {nearest(str(base), ALL_GRAMMARS)}", "base")
+        start |= {f.name: getattr(ALL_GRAMMARS[base], f.name) for f in fields(Grammar)}
         start["name"] = path.stem
     known = [f.name for f in fields(Grammar)]
     for key, value in values.items():
@@ -98,6 +98,10 @@ def _checked(key: str, value: Any) -> Any:
     if key == "shape":
         if value not in get_args(Shape):
             raise ValueError(f"unknown shape: {nearest(str(value), get_args(Shape))}")
+        return value
+    if key == "differentiable":
+        if not isinstance(value, bool):
+            raise ValueError("must be true or false")
         return value
     if key in _KEYS:
         return _weights(key, value)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from backends.registry import BACKENDS
 from grammar.config import Grammar
-from grammar.presets import GRAMMARS
+from grammar.presets import ALL_GRAMMARS
 from irgen.lane import Plan, work
 from irgen.pool import Limits, Lost, run
 from irgen.record import Record
@@ -53,7 +53,7 @@ def campaign(
     """`count` rows of every preset on every backend."""
     for backend in backends:
         tallies: dict[tuple[str, str], Tally] = {}
-        addresses = [(GRAMMARS[name], start + at) for at in range(count) for name in presets]
+        addresses = [(ALL_GRAMMARS[name], start + at) for at in range(count) for name in presets]
         job = functools.partial(work, plan(backend, executions))
         results = run(job, addresses, workers=workers, limits=Limits())
         for (grammar, index), record in zip(addresses, results, strict=True):
