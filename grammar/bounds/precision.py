@@ -32,6 +32,7 @@ class Precision:
       of an op that is no function of its own come on top of its formula's.
     - `argument`: extra rounding units on the argument of exponentials.
     - `gradient_units`: rounding units of every step of a gradient, whose formulas differ in form.
+    - `ordered`: array-level ops reduce in the order of their kernels' loops, where it matters.
     """
 
     ulps: Mapping[str, Ulps] = field(default_factory=_none)
@@ -44,3 +45,4 @@ class Precision:
     absolute: Mapping[str, tuple[float, float]] = field(default_factory=_none)
     argument: float = 0.0
     gradient_units: float = 2.0
+    ordered: bool = True
