@@ -239,6 +239,8 @@ def add(ufunc: np.ufunc, a: Any, b: Any) -> Bounded:
         return computed(ufunc, (a, b), format, None, None)
     v = ufunc(a.v, b.v)
     e = (format.zero if eb is None else eb) if ea is None else ea if eb is None else ea + eb
+    if format.adjoint and a.v.ndim and b.v.ndim:
+        return contribution(v, e, np.abs(a.v) + np.abs(b.v), format)
     # The sum of two floats is exact where it is denormal.
     made = settle(v, e, format, format.units_add, format.flush)
     if format.exact_add and a.mixed and b.mixed:
@@ -246,6 +248,21 @@ def add(ufunc: np.ufunc, a: Any, b: Any) -> Bounded:
         if sure is not False:
             return computed(ufunc, (a, b), format, sure, made)
     return made
+
+
+def contribution(v: Any, e: Any, size: Any, format: Format) -> Bounded:
+    """The bound of a sum in a gradient, whose terms `size` adds up the magnitudes of. A third term
+    may come between the two, so they round as large as they are even where they cancel."""
+    bound = size + e
+    ok = bound < format.huge
+    bound *= format.units_add
+    bound += e
+    if format.flush:
+        bound += format.tiny
+    if _count(ok) != ok.size:
+        format.note("overflow", ~ok & np.isfinite(e))
+        bound = _where(ok, bound, np.inf)
+    return Bounded(v, bound, False, format)
 
 
 def spread_product(a: Bounded, b: Bounded, format: Format) -> Any:
