@@ -18,8 +18,10 @@ from backends.base import Direction, Rendered
 from backends.registry import BACKENDS
 from grammar.presets import GRAMMARS
 from grammar.program import statements
+from irgen.checking import check
 from irgen.cli.excerpt import excerpt
-from irgen.service import draw
+from irgen.cli.verdicts import verdict_line
+from irgen.service import Drawn, draw
 
 PICTURE = Path(__file__).parent / "images" / "sample.svg"
 
@@ -30,8 +32,10 @@ WIDTH = 132
 
 _THEME = "friendly"
 
-# The eight colours are those of the titles; the syntax theme brings its own.
-_PAPER = TerminalTheme((250, 250, 248), (40, 44, 52), [(40, 80, 170)] * 8)
+# The third colour is that of verdicts, the others are those of the titles; the syntax theme brings
+# its own.
+_COLOURS = [(40, 80, 170)] * 2 + [(20, 120, 60)] + [(40, 80, 170)] * 5
+_PAPER = TerminalTheme((250, 250, 248), (40, 44, 52), _COLOURS)
 
 # Without the window, the fonts from elsewhere and the clipping that rich would add.
 _SVG = """<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
@@ -53,7 +57,7 @@ font-size: {char_height}px; line-height: {line_height}px; }}
 
 def picture() -> str:
     """The picture as SVG text; the same for equal versions of Warp and rich."""
-    rendered = next(_fitting())
+    drawn, rendered = next(_fitting())
     (captured,) = BACKENDS["warp"].capture([rendered["warp"]], frozenset({"cpp"}))
     texts = {artifact.direction: artifact.text or "" for artifact in captured.artifacts}
 
@@ -63,7 +67,9 @@ def picture() -> str:
     grid.add_row(
         Group(
             *_block("python (warp)", rendered["warp"].python, "python"),
+            _verdict(drawn, "warp"),
             *_block("python (jax), the same program", rendered["jax"].python, "python"),
+            _verdict(drawn, "jax"),
         ),
         Group(
             *_block("cpp forward, its body", _body(texts["forward"], "forward"), "cpp"),
@@ -77,7 +83,13 @@ def picture() -> str:
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
-def _fitting() -> Iterator[dict[str, Rendered]]:
+def _verdict(drawn: Drawn, backend: str) -> Text:
+    """The line of a verdict, without figures that differ between machines."""
+    verdict = check(drawn.program, BACKENDS[backend], None, drawn.style)
+    return Text(re.sub(", (exact|largest .*)$", "", verdict_line(verdict)) + "\n", style="green")
+
+
+def _fitting() -> Iterator[tuple[Drawn, dict[str, Rendered]]]:
     """Short programs with a branch and several ops, by backend, in order of index."""
     for index in counting():
         drawn = draw(GRAMMARS["branch"], 0, index)
@@ -87,7 +99,7 @@ def _fitting() -> Iterator[dict[str, Rendered]]:
         made = {b.name: b.render(drawn.program, drawn.style) for b in BACKENDS.values()}
         lines = [rendered.python.splitlines() for rendered in made.values()]
         if all(len(part) <= LINES and max(map(len, part)) <= COLUMNS for part in lines):
-            yield made
+            yield drawn, made
 
 
 def _block(title: str, text: str, syntax: str) -> tuple[Text, Syntax]:

@@ -18,8 +18,11 @@ from grammar.program import Program, size, statements
 from grammar.ranges import Range
 from grammar.structural import STRUCTURAL
 from grammar.types import SCALARS, Scalar
+from irgen.recheck import KINDS
 from irgen.record import Record
 from irgen.service import Drawn, draw
+from irgen.verdict import OUTCOMES
+from irgen.watching import ENDINGS
 
 LONGEST = 18
 """Samples of presets have at most so many lines, where one of the first `SEARCHED` does."""
@@ -186,13 +189,31 @@ def counts() -> str:
     )
 
 
+def outcomes() -> str:
+    """What a verdict may say."""
+    return table(("outcome", "meaning"), ((f"`{name}`", doc) for name, doc in OUTCOMES.items()))
+
+
+def endings() -> str:
+    """Why nothing is known of a value."""
+    return table(("reason", "meaning"), ((f"`{name}`", doc) for name, doc in ENDINGS.items()))
+
+
+def problems() -> str:
+    """What `irgen verify` tells of a row."""
+    return table(("kind", "meaning"), ((f"`{name}`", doc) for name, doc in KINDS.items()))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "array_ops": array_ops,
     "counts": counts,
+    "endings": endings,
     "families": families,
     "layers": layers,
     "levels": levels,
+    "outcomes": outcomes,
     "presets": presets,
+    "problems": problems,
     "reasons": reasons,
     "record_fields": record_fields,
     "samples": samples,

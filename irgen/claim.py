@@ -17,7 +17,7 @@ from backends.style import Style, draw_style
 from grammar.config import GRAMMAR_VERSION, Grammar
 from grammar.generate import draw_program
 from grammar.parse import parse_program
-from grammar.presets import GRAMMARS, SAFE_GRAMMARS
+from grammar.presets import ALL_GRAMMARS
 from grammar.source import INDEX_LIMIT, ReplaySource
 from grammar.text import print_program
 from grammar.verify import verify
@@ -94,9 +94,9 @@ def _understood(row: Row) -> Claim | Unreadable:
         return Unreadable("schema_version", f"{version!r}, where {SCHEMA_VERSION} is read")
     sources = row.get("sources")
     view = "wide" if sources is None else "record"
-    source = sources[0] if isinstance(sources, list) and sources else row
+    found = cast("list[Any]", sources)[:1] if isinstance(sources, list) else []
     try:
-        claimed = msgspec.convert({**row, **cast("Row", source)}, _Row)
+        claimed = msgspec.convert({**row, **(found[0] if found else {})}, _Row)
     except (msgspec.ValidationError, TypeError) as error:
         return Unreadable("", f"no row of the views wide and record: {error}")
     if claimed.backend not in BACKENDS:
@@ -124,7 +124,7 @@ def _understood(row: Row) -> Claim | Unreadable:
 
 def preset(name: str) -> Grammar | None:
     """The preset of a name, if there is one."""
-    return GRAMMARS.get(name) or SAFE_GRAMMARS.get(name)
+    return ALL_GRAMMARS.get(name)
 
 
 def _drawn(claimed: _Row) -> Drawn | Unreadable:
@@ -136,7 +136,9 @@ def _drawn(claimed: _Row) -> Drawn | Unreadable:
             return draw(grammar, claimed.seed, claimed.index)
         if _replayed(grammar, claimed):
             where = f"{claimed.grammar} seed {claimed.seed} index {claimed.index}"
-            return Unreadable("id", f"is not that of {where}, though its choices are of {grammar.name}")
+            return Unreadable(
+                "id", f"is not that of {where}, though its choices are of {grammar.name}"
+            )
     try:
         program = parse_program(claimed.program)
         verify(program)

@@ -17,16 +17,17 @@ from grammar.bounds.known import Known
 from grammar.gradient import gradient
 from grammar.interpret import run
 from grammar.passes.effects import written
-from grammar.program import Program, Unit
+from grammar.program import Unit
 from grammar.text import print_program
 from irgen import oracle, pool, vectors
+from irgen.checking import require_defined
 from irgen.claim import Unreadable, read
 from irgen.errors import UserError
 from irgen.lane import Address, judged
 from irgen.pool import Lost
-from irgen.recheck import Line, inspect_text
+from irgen.recheck import LIMITS, Line, inspect_text
 from irgen.service import draw
-from irgen.streaming import limits
+from irgen.streaming import known_execution
 from irgen.vectors import Vectors
 from irgen.verdict import Compared, Verdict
 from irgen.watching import Ending, Watcher
@@ -98,9 +99,9 @@ def explain(question: Question) -> Explanation | Lost:
 
     UserError for a line that is no row; BackendError where the backend cannot be used.
     """
-    backend = BACKENDS[question.backend]
-    backend.installed()
-    (found,) = pool.run(answer, [question], workers=1, limits=limits(backend))
+    if question.line is None:
+        BACKENDS[question.backend].installed()
+    (found,) = pool.run(answer, [question], workers=1, limits=LIMITS)
     return found
 
 
@@ -119,6 +120,8 @@ def _answer(question: Question) -> Explanation:
             raise UserError(what)
         drawn, recorded, backend = claim.drawn, claim.vectors, BACKENDS[claim.plan.backend]
         named = question.executions or claim.plan.executions
+        if not claim.addressed:
+            require_defined(drawn.program)
         (found,) = inspect_text([Line(1, question.line)])
         problems = tuple([str(problem) for problem in found])
     else:
@@ -126,18 +129,20 @@ def _answer(question: Question) -> Explanation:
         grammar, index = question.address
         drawn, backend = draw(grammar, question.seed, index), BACKENDS[question.backend]
         named = question.executions
-    names = named or backend.executions[:1]
+    named = tuple([known_execution(backend, name) for name in named])
+    names = named or backend.executions
     program = drawn.program
     rendered = backend.render(program, drawn.style)
     needed = frozenset(level for name in names for level in backend.needs(name))
     (captured,) = backend.capture([rendered], needed)
     job = Job(program, rendered, captured, *vectors.make(program))
-    (executions,) = backend.execute([job], names)
+    executions = _executed(backend, job, names, first=not named)
+    ran = next((one for one in executions if one.outputs is not None), None)
     seen: list[Explained] = []
-    for number, execution in enumerate(executions):
+    for execution in executions:
         watcher = Watcher()
         expected = _expect(backend, job, execution.name, watcher)
-        said = None if number or recorded is None else _recorded(job, execution, recorded)
+        said = _recorded(job, execution, recorded) if recorded and execution is ran else None
         if said is not None:
             seen.append(replace(_explained(backend, job, expected, said, watcher), recorded=True))
         seen.append(_explained(backend, job, expected, execution, watcher))
@@ -149,6 +154,16 @@ def _answer(question: Question) -> Explanation:
         explained=tuple(seen),
         limitations=backend.limitations(program),
     )
+
+
+def _executed(backend: Backend, job: Job, names: Sequence[str], *, first: bool) -> list[Execution]:
+    """What came back of each execution; only up to the `first` that has all operations, if so."""
+    done: list[Execution] = []
+    for name in names:
+        done += backend.execute([job], (name,))[0]
+        if first and done[-1].reason != "not_interpretable":
+            break
+    return done
 
 
 def _expect(backend: Backend, job: Job, name: str, watcher: Watcher) -> oracle.Expected:
@@ -239,7 +254,7 @@ def _worst(compared: Compared, wanted: Any, got: NDArray[Any]) -> tuple[LaneSeen
                 allowed=float(bound.flat[at]),
                 ulps=float(error.flat[at] / spacing.flat[at]),
             )
-            for at in order[:count].tolist()
+            for at in map(int, order[:count])
         ]
     )
 

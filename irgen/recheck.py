@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 import numpy as np
@@ -38,6 +38,9 @@ KINDS: dict[Kind, str] = {
 
 FIRST_ONLY = ("versions", "grammar")
 """Notes on these fields come once for many rows."""
+
+LIMITS = Limits(seconds=2 * max(backend.seconds for backend in BACKENDS.values()), batch=BATCH)
+"""Rows of any backend may come, and each is made twice."""
 
 _MADE_BY_RUNNING = ("outputs", "gradients")
 
@@ -79,14 +82,9 @@ def verify(lines: Iterable[Line], workers: int) -> Iterator[Problems]:
             kept.append(line)
             yield line
 
-    for found in pool.run(inspect, noted(), workers=workers, limits=_limits()):
+    for found in pool.run(inspect, noted(), workers=workers, limits=LIMITS):
         line = kept.popleft()
         yield _without_running(line, found) if isinstance(found, Lost) else found
-
-
-def _limits() -> Limits:
-    # Rows of any backend may come, and each is made twice.
-    return Limits(seconds=2 * max(backend.seconds for backend in BACKENDS.values()), batch=BATCH)
 
 
 def inspect(lines: Sequence[Line]) -> list[Problems]:
@@ -157,15 +155,16 @@ def _made(
 
 def _without_running(line: Line, why: Lost) -> Problems:
     """What is wrong with a line that ends the process which runs it, unless it says so itself."""
-    (found,) = pool.run(inspect_text, [line], workers=1, limits=_limits())
+    (found,) = pool.run(inspect_text, [line], workers=1, limits=LIMITS)
     if isinstance(found, Lost):
         why, found = found, ()
     claim = read(line.text)
-    told = not isinstance(claim, Unreadable) and bool(claim.verdicts)
-    if told and all(verdict.reason == why.reason for verdict in claim.verdicts):
+    if isinstance(claim, Unreadable) or not _fine(found):
+        return found
+    if claim.verdicts and all(verdict.reason == why.reason for verdict in claim.verdicts):
         return found
     what = f"{why.reason} ({why.detail}) this time"
-    return found if found and not _fine(found) else (*found, _outcome(line.number, "verdicts", what))
+    return (*found, _outcome(line.number, "verdicts", what))
 
 
 def _outcome(number: int, field: str, what: str) -> Problem:
@@ -192,7 +191,9 @@ def _notes(number: int, claim: Claim) -> Iterator[Problem]:
 def _other_versions(claim: Claim) -> tuple[str, ...]:
     """The names of what made the row in another version than is here."""
     said, here = claim.row["versions"], claim.plan.versions
-    return tuple([name for name in dict.fromkeys((*here, *said)) if said.get(name) != here.get(name)])
+    return tuple(
+        [name for name in dict.fromkeys((*here, *said)) if said.get(name) != here.get(name)]
+    )
 
 
 def differences(number: int, claim: Claim, again: Record) -> list[Problem]:
@@ -240,7 +241,7 @@ def _how(expected: object, got: object) -> str:
     if isinstance(expected, bool | int) and isinstance(got, bool | int):
         return f"is {got}, not {expected}"
     if isinstance(expected, list) and isinstance(got, list):
-        return _how_lists(expected, got)
+        return _how_lists(cast("list[Any]", expected), cast("list[Any]", got))
     return "is not what the program gives"
 
 
@@ -248,16 +249,20 @@ def _how_lists(expected: Sequence[Any], got: Sequence[Any]) -> str:
     if len(expected) != len(got):
         return f"has {len(got)} entries, not {len(expected)}"
     at = next(at for at, pair in enumerate(zip(expected, got, strict=True)) if pair[0] != pair[1])
-    mine, theirs = expected[at], got[at]
-    if isinstance(mine, dict) and isinstance(theirs, dict):
+    if isinstance(expected[at], dict) and isinstance(got[at], dict):
+        mine, theirs = cast("dict[str, Any]", expected[at]), cast("dict[str, Any]", got[at])
         field = next(key for key in (*mine, *theirs) if mine.get(key) != theirs.get(key))
         return f"entry {at}, {field}: {_how(mine.get(field), theirs.get(field))}"
-    return f"entry {at} is {theirs!r}, not {mine!r}"
+    return f"entry {at} is {_brief(got[at])}, not {_brief(expected[at])}"
+
+
+def _brief(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _short(text: str) -> str:
-    text = text.strip()
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+    return repr(_brief(text))
 
 
 def _differing_inputs(number: int, claim: Claim) -> list[Problem]:
@@ -287,7 +292,8 @@ def surprises(number: int, claim: Claim, again: Record) -> list[Problem]:
             before, after = getattr(said, field), getattr(now, field)
             if before != after:
                 name = f"verdicts.{said.execution}.{field}"
-                found.append(_outcome(number, name, f"was {before}, is {after} this time"))
+                what = f"was {_brief(before)}, is {_brief(after)} this time"
+                found.append(_outcome(number, name, what))
                 break
     return found
 
@@ -304,7 +310,10 @@ def _how_arrays(said: Sequence[Vector | None], now: Sequence[Vector | None]) -> 
         before, after = vectors.decode(a), vectors.decode(b)
     except ValueError as error:
         return f"array {at} cannot be read: {error}"
-    differing = ~((before == after) | ((before != before) & (after != after)))
+    # Bit by bit: zeros have signs, and what is no number is still the same.
+    elements = (before.size, before.itemsize)
+    pair = [np.frombuffer(array.tobytes(), np.uint8).reshape(elements) for array in (before, after)]
+    differing = (pair[0] != pair[1]).any(axis=1)
     first = int(np.argmax(differing))
     return (
         f"array {at} differs in {int(differing.sum())} of {differing.size} elements this time: "

@@ -11,7 +11,7 @@ from itertools import islice
 from backends.base import Artifact, Capture
 from backends.registry import BACKENDS, Backend
 from grammar.config import Grammar
-from grammar.presets import GRAMMARS
+from grammar.presets import GRAMMARS, SAFE_GRAMMARS
 from irgen import pool, vectors
 from irgen.errors import UserError, nearest
 from irgen.lane import Address, Plan, produce, work
@@ -41,8 +41,8 @@ def stream(
     """Records in order of address, without end when `count` is None.
 
     `levels` are names of the backend's levels; None means all, none at all renders only. With
-    `balanced` the presets take turns instead of `grammar`. What cannot be captured is a status on
-    its record, never a missing record.
+    `balanced` the presets take turns instead of `grammar`, in their differentiable-safe forms if
+    it is safe. What cannot be captured is a status on its record, never a missing record.
 
     With `verify` every program is executed and judged, in `workers` processes of their own, whose
     death is a status on the row that caused it. The first of the backend's executions runs every
@@ -57,7 +57,8 @@ def stream(
         raise UserError(f"nothing is executed without verify, so {execute[0]!r} cannot be")
     named = [known_execution(language, name) for name in execute]
     wanted = frozenset(level.name for level in language.levels) if levels is None else levels
-    grammars = tuple(GRAMMARS.values()) if balanced else (grammar,)
+    presets = SAFE_GRAMMARS if grammar.differentiable else GRAMMARS
+    grammars = tuple(presets.values()) if balanced else (grammar,)
     always = tuple(dict.fromkeys((*language.executions[:1], *named))) if verify else ()
     sampled = [name for name in language.executions if name not in always] if verify else []
     plan = Plan(

@@ -18,7 +18,7 @@ from grammar.interpret import Watch
 from grammar.interpret.frame import Context, Frame, Step, shape_of
 from grammar.program import Program, Statement
 from grammar.text import print_statement
-from irgen.oracle import LOOSE
+from irgen.oracle import LOOSE, LOOSE_NORM, SMALLEST
 
 Direction = Literal["values", "gradients"]
 
@@ -41,7 +41,7 @@ SHOWN = 3
 class Ending:
     """A statement at which values became unknown, or their errors too large to compare by.
 
-    `unit` is that of the statement, `lane` the first of `lanes` lanes, and `operands` are the values
+    `unit` is that of the statement, `lane` the first of `lanes` lanes, and `operands` the values
     there. `reason` is a key of `ENDINGS`.
     """
 
@@ -96,7 +96,8 @@ class Watcher:
         rank = len(shape_of(result.type))
         made = frame[result.id]
         operands = [(frame[value.id], len(shape_of(value.type))) for value in statement.operands]
-        for extent, reason in ((_unknown, _why(before, domain.reasons)), (_loose, "amplified")):
+        why = _why(before, domain.reasons)
+        for extent, reason in ((_unknown, why), (_troubled, why or "amplified")):
             new = extent(made, rank)
             if reason and new is not None:
                 for value, axes in operands:
@@ -155,16 +156,16 @@ def _unknown(value: Any, rank: int) -> NDArray[np.bool_] | None:
     return _lanes(~value.ok, rank) if isinstance(value, Known) else None
 
 
-def _loose(value: Any, rank: int) -> NDArray[np.bool_] | None:
-    """The lanes of a float whose error is a large share of it."""
+def _troubled(value: Any, rank: int) -> NDArray[np.bool_] | None:
+    """The lanes of a value of which nothing is known, or whose error is a large share of it."""
     if not isinstance(value, Bounded) or value.e is None:
-        return None
-    return _lanes(value.e > LOOSE * np.abs(value.v), rank)
+        return _unknown(value, rank)
+    return _lanes(value.e > np.maximum(LOOSE * np.abs(value.v), LOOSE_NORM * SMALLEST), rank)
 
 
 def _lanes(elements: NDArray[np.bool_], rank: int) -> NDArray[np.bool_]:
     """The lanes any element of which is marked; () where all lanes share them."""
-    return elements.any(axis=tuple(range(-rank, 0))) if rank else elements
+    return np.asarray(elements.any(axis=tuple(range(-rank, 0)))) if rank else elements
 
 
 def _shown(value: Any, rank: int, lane: int) -> str:

@@ -86,6 +86,35 @@ def _leaves(tree: Expression) -> Iterator[str]:
             pass
 
 
+_TAME = frozenset(
+    (
+        *("add", "sub", "mul", "neg", "square", "cube", "midpoint", "squared_difference"),
+        *("multiply_add", "lerp", "abs", "min", "max", "clamp", "select", "sign", "copysign"),
+        *("lt", "gt", "le", "ge", "eq", "logical_and", "logical_or", "logical_not", "cast"),
+        *("scale", "fill", "component", "dot", "cross", "basis"),
+        *("floor", "ceil", "trunc", "round", "rint"),
+    )
+)
+"""Ops that give numbers from any moderate ones."""
+
+
+@cache
+def _may_burst(op: str) -> bool:
+    """Whether an op or its adjoint may give infinity from operands outside its domain. Warp
+    multiplies it by the cotangent even where that is zero, which gives NaN."""
+    names = {op}
+    for text in OPS[op].partials or ():
+        names.update(_names(parse(text)) if text else ())
+    return not names <= _TAME
+
+
+def _names(tree: Expression) -> Iterator[str]:
+    if isinstance(tree, tuple):
+        yield tree[0].partition("[")[0]
+        for part in tree[1:]:
+            yield from _names(part)
+
+
 @dataclass(frozen=True, slots=True)
 class Reads:
     """What the adjoint of a unit needs.
@@ -323,11 +352,12 @@ class _Graph:
         self, op: str, statement: Statement, varied: set[int], useful: set[int]
     ) -> Iterator[int]:
         (result,) = statement.results
-        if result.id not in useful:
+        active = result.id in useful
+        if not active and not _may_burst(op):
             return
         for k, value in enumerate(statement.operands):
             if value.id in varied:
-                if k in MISSING.get(op, ()):
+                if active and k in MISSING.get(op, ()):
                     self.found.add(f"{op}_operand")
                 for place in _letters(op, k) or ():
                     yield result.id if place < 0 else statement.operands[place].id

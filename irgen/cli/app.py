@@ -16,6 +16,7 @@ from irgen.cli.output import ReaderGone, discard_output, flush_output
 from irgen.errors import UserError
 
 DEFAULT_GRAMMAR = "compound"
+DIFFERENT = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
 
@@ -49,6 +50,15 @@ FormatOption = Annotated[
     str | None,
     typer.Option("--format", "-f", help="text or jsonl; by default text on a terminal only."),
 ]
+
+VerifyOption = Annotated[
+    bool, typer.Option("--verify/--no-verify", help="Run each program and judge what comes back.")
+]
+ExecuteOption = Annotated[
+    list[str] | None,
+    typer.Option("--execute", "-e", help="Also run in this way: compiled (jax). Repeatable."),
+]
+WorkersOption = Annotated[int, typer.Option("--workers", "-w", help="Processes that run programs.")]
 
 
 def _print_version(given: bool) -> None:
@@ -87,11 +97,14 @@ def sample(
         str | None, typer.Option(help="Fields of a JSONL row: wide (default), seed or record.")
     ] = None,
     level: LevelOption = None,
+    verify: VerifyOption = True,
+    execute: ExecuteOption = None,
+    workers: WorkersOption = 1,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
     ] = None,
 ) -> None:
-    """Draw programs and capture their IR, forward and backward."""
+    """Draw programs, capture their IR and verify it, forward and backward."""
     from irgen.cli.sample import Request, sample
 
     if balanced and grammar is not None:
@@ -108,6 +121,9 @@ def sample(
             view=view,
             levels=_split(level),
             output=output,
+            verify=verify,
+            execute=_split(execute),
+            workers=workers,
         )
     )
 
@@ -120,6 +136,8 @@ def show(
     seed: SeedOption = 0,
     format: FormatOption = None,
     level: LevelOption = None,
+    verify: VerifyOption = True,
+    execute: ExecuteOption = None,
 ) -> None:
     """Print one program at every level, every line of it."""
     from irgen.cli.sample import Request, show
@@ -136,8 +154,46 @@ def show(
             view=None,
             levels=_split(level),
             output=None,
+            verify=verify,
+            execute=_split(execute),
+            workers=1,
         )
     )
+
+
+@app.command()
+def verify(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Rows; - is stdin.")],
+    workers: WorkersOption = 1,
+    format: Annotated[
+        str | None,
+        typer.Option("--format", "-f", help="text, or jsonl for a JSON line per problem."),
+    ] = None,
+) -> None:
+    """Make rows again, compare every field, and run them again."""
+    from irgen.cli.verify import verify
+
+    if not verify(files, workers, format):
+        raise typer.Exit(DIFFERENT)
+
+
+@app.command()
+def explain(
+    row: Annotated[str, typer.Argument(metavar="ROW", help="FILE:LINE, or an index.")],
+    grammar: GrammarOption = None,
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", "-b", help=" or ".join(BACKENDS) + ".", show_default="warp"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", "-s", help="0 to 2**63 - 1.", show_default="0")
+    ] = None,
+    execute: ExecuteOption = None,
+) -> None:
+    """Say why a row is judged as it is: the worst lanes, where certainty ends."""
+    from irgen.cli.explain import Request, explain
+
+    explain(Request(row, grammar, backend, seed, _split(execute)))
 
 
 @app.command()

@@ -13,8 +13,10 @@ from rich.text import Text
 
 from backends.base import REASONS, Artifact, Level
 from irgen.cli.excerpt import excerpt
-from irgen.cli.theme import THEME
+from irgen.cli.theme import OUTCOMES, THEME
+from irgen.cli.verdicts import verdict_lines
 from irgen.record import Record
+from irgen.verdict import forward_verified, gradient_verified
 
 _NARROW = 110
 _IR_COLUMNS = 40
@@ -37,11 +39,11 @@ class _Block:
 
 
 def side_by_side(
-    record: Record, levels: Sequence[Level], whole: str, console: Console | None = None
+    record: Record, levels: Sequence[Level], address: str, console: Console | None = None
 ) -> None:
     """Print the Python on the left and the statements at the levels on the right.
 
-    `whole` is the command that prints every line.
+    `address` is what tells the commands which program it is.
     """
     console = console or Console()
     console.print(Rule(_heading(record)))
@@ -60,9 +62,13 @@ def side_by_side(
         table.add_column(width=right)
         table.add_row(_stack(python), _stack(ir))
         console.print(table)
+    _print_verdicts(record, console)
     notes = _others(record, levels)
     if any(block.above for block in ir):
-        notes.append(f"every line: {whole}")
+        notes.append(f"every line: irgen show {address}")
+    verdicts = record.verdicts
+    if verdicts and not (forward_verified(verdicts) and gradient_verified(verdicts)):
+        notes.append(f"why: irgen explain {address}")
     for note in notes:
         console.print(Text(note, style="dim"))
 
@@ -72,12 +78,22 @@ def stacked(record: Record, levels: Sequence[Level], console: Console | None = N
     console = console or Console()
     console.print(Rule(_heading(record)))
     console.print(_stack(list(_everything(record, levels, complete=True))))
+    _print_verdicts(record, console)
+
+
+def _print_verdicts(record: Record, console: Console) -> None:
+    found = verdict_lines(record)
+    if found:
+        console.print()
+    for line, outcome in found:
+        console.print(Text(line, style=OUTCOMES[outcome]))
 
 
 def plain(record: Record, levels: Sequence[Level], *, complete: bool = False) -> str:
     """Every line, without colour or wrapping; program text and whole modules only if complete."""
     blocks = _everything(record, levels, complete)
-    parts = [f"# {_heading(record)}", *(f"# -- {b.title}\n{b.text.rstrip()}" for b in blocks)]
+    parts = [f"# {_heading(record)}", *(f"# {line}" for line, _ in verdict_lines(record))]
+    parts += [f"# -- {b.title}\n{b.text.rstrip()}" for b in blocks]
     return "\n".join(parts) + "\n\n"
 
 

@@ -33,6 +33,9 @@ class Request:
     view: str | None
     levels: tuple[str, ...]
     output: Path | None
+    verify: bool
+    execute: tuple[str, ...]
+    workers: int
 
 
 def sample(request: Request) -> None:
@@ -47,7 +50,7 @@ def sample(request: Request) -> None:
     if request.output is None and sys.stdout.isatty():
         for record in job.records:
             with writing():
-                side_by_side(record, shown, _show_command(request, record))
+                side_by_side(record, shown, _address(request, record))
     else:
         _write(request, job.records, lambda record: plain(record, shown).encode())
 
@@ -78,11 +81,11 @@ class _Job:
     row: Callable[[Record], bytes]
 
 
-def _show_command(request: Request, record: Record) -> str:
-    """The command that prints every line of a record."""
+def _address(request: Request, record: Record) -> str:
+    """What tells a command which program a record is of."""
     grammar = record.grammar if request.balanced else request.grammar
     options = ("-g", grammar, "-b", request.backend, "-s", str(record.seed))
-    return shlex.join(("irgen", "show", str(record.index), *options))
+    return shlex.join((str(record.index), *options))
 
 
 def _check(request: Request, start: str, view: str) -> _Job:
@@ -95,12 +98,17 @@ def _check(request: Request, start: str, view: str) -> _Job:
     for name, value in (("--seed", request.seed), (start, request.start)):
         if not 0 <= value < INDEX_LIMIT:
             raise UserError(f"{name} {value} is out of range: give 0 to {INDEX_LIMIT - 1}")
+    if request.workers < 1:
+        raise UserError(f"--workers {request.workers}: at least one is needed")
+    if request.execute and not request.verify:
+        raise UserError(f"--execute {request.execute[0]} with --no-verify: leave out one of them")
     if request.start + request.count > INDEX_LIMIT:
         raise UserError(f"--count {request.count} from index {request.start} passes {INDEX_LIMIT}")
     text = _is_text(request)
     row = _row(request.view or view)
 
     from irgen.catalog import find_backend, find_grammar, find_levels
+    from irgen.cli.progress import awaited
     from irgen.streaming import stream
 
     grammar = find_grammar(request.grammar)
@@ -114,7 +122,12 @@ def _check(request: Request, start: str, view: str) -> _Job:
         count=request.count,
         levels=wanted,
         balanced=request.balanced,
+        verify=request.verify,
+        execute=request.execute,
+        workers=request.workers,
     )
+    if request.verify and request.count:
+        records = awaited(records, "starting a worker")
     levels = tuple(level for level in backend.levels if level.name in wanted)
     return _Job(records, levels, text, row)
 
@@ -153,9 +166,17 @@ def _write(request: Request, records: Iterator[Record], row: Callable[[Record], 
     with Interrupts() as interrupts, ExitStack() as stack:
         with writing(request.output):
             sink = stack.enter_context(open_output(request.output))
-        for record in watched(records, request.count):
+        fine = _verified if request.verify else None
+        for record in watched(records, request.count, fine, "verified"):
             line = row(record)
             with writing(request.output), interrupts.whole():
                 sink.write(line)
         with writing(request.output):
             stack.close()
+
+
+def _verified(record: Record) -> bool:
+    """Whether values and gradients of a record are verified."""
+    from irgen.verdict import forward_verified, gradient_verified
+
+    return forward_verified(record.verdicts) and gradient_verified(record.verdicts)

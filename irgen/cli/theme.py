@@ -6,6 +6,8 @@ from pygments.token import Comment, Keyword, Literal, Name, Operator
 from rich.style import Style
 from rich.syntax import ANSISyntaxTheme
 
+from irgen.verdict import Outcome
+
 # Blue is hard to read on dark backgrounds, yellow on light ones, the bright colours on either.
 THEME = ANSISyntaxTheme(
     {
@@ -21,3 +23,13 @@ THEME = ANSISyntaxTheme(
         Operator.Word: Style(color="magenta"),
     }
 )
+
+OUTCOMES: dict[Outcome, str] = {
+    "verified": "green",
+    "mismatch": "bold red",
+    "known_wrong": "magenta",
+    "not_comparable": "dim",
+    "failed": "red",
+    "none": "",
+}
+"""Colours of verdicts."""

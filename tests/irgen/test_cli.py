@@ -52,12 +52,12 @@ def table_of(*command: str) -> list[dict[str, str]]:
     return [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
 
 
-def on_terminal(columns: int, *command: str) -> str:
+def on_terminal(columns: int, *command: str, environment: dict[str, str] = ENVIRONMENT) -> str:
     """What a command prints on a terminal of that many columns, without its colours."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
-        command, stdin=slave, stdout=slave, stderr=slave, env=ENVIRONMENT, cwd=ROOT
+        command, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=ROOT
     )
     os.close(slave)
     text = _drain(master)
@@ -113,6 +113,23 @@ def test_view_and_balance_are_passed_on() -> None:
     assert (row["view"], row["balanced"]) == ("seed", True)
 
 
+@pytest.mark.parametrize(
+    ("options", "executions", "workers"),
+    [
+        ((), ["cpu"], 1),
+        (("--no-verify",), [], 1),
+        (("--verify", "--workers", "3"), ["cpu"], 3),
+        (("-b", "jax", "-e", "compiled"), ["cpu", "compiled"], 1),
+        (("--level", "python"), ["cpu"], 1),
+    ],
+)
+def test_programs_are_run_unless_told_otherwise(
+    options: tuple[str, ...], executions: list[str], workers: int
+) -> None:
+    row = json.loads(output_of(*STAND_IN, "sample", *options))
+    assert (row["executions"], row["workers"]) == (executions, workers)
+
+
 def test_output_goes_to_a_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     assert output_of(*STAND_IN, "sample", "-n", "2", "--output", str(path)) == ""
@@ -124,6 +141,8 @@ def test_text_in_a_pipe_is_plain() -> None:
     assert "\x1b" not in text
     assert text == (
         "# compound seed 0 index 3\n"
+        "# cpu: values verified 1/1; gradient known to be wrong: "
+        "while_loop, https://github.com/NVIDIA/warp/issues/729\n"
         "# -- python (warp)\ndef scale(row):\n    return row * 2.0\n"
         "# -- cpp forward scale\n// cpp\nvoid scale() {\n    row * 2.0;\n}\n"
         "# -- cpp backward scale\n"
@@ -136,6 +155,31 @@ def test_wide_terminals_have_python_beside_its_ir() -> None:
     assert any(re.search(r"def scale\(row\):\s+// cpp", line) for line in lines)
     assert any("also captured: cuda" in line for line in lines)
     assert not any("whole cpp" in line for line in lines)
+
+
+def test_terminals_show_verdicts_and_how_to_ask_why() -> None:
+    known, fine = (on_terminal(80, *STAND_IN, "sample", "--start", n) for n in ("3", "4"))
+    assert "cpu: verified: values 1/1 arrays, gradients 1/1, exact" in fine
+    assert "gradient known to be wrong: while_loop" in known
+    assert "why: irgen explain 3 -g compound -b warp -s 0" in known
+    assert "irgen explain" not in fine
+    assert "cpu: " not in on_terminal(80, *STAND_IN, "sample", "--no-verify")
+    assert "cpu: verified" in on_terminal(80, *STAND_IN, "show", "4")
+
+
+def test_the_first_record_is_waited_for_in_words(tmp_path: Path) -> None:
+    out = ("--output", str(tmp_path / "rows.jsonl"))
+    words = "starting a worker"
+    assert words in on_terminal(80, *STAND_IN, "sample", *out)
+    assert words not in on_terminal(80, *STAND_IN, "sample", "--no-verify", *out)
+
+
+def test_long_runs_show_the_share_that_is_verified(tmp_path: Path) -> None:
+    options = ("-n", "6", "-o", str(tmp_path / "rows.jsonl"))
+    environment = ENVIRONMENT | {"SECONDS": "0.4"}
+    text = on_terminal(100, *STAND_IN, "sample", *options, environment=environment)
+    assert "75.0% verified" in text
+    assert re.search(r"[45]/6 .*/s", text)
 
 
 def test_narrow_terminals_stack() -> None:

@@ -15,7 +15,7 @@ from irgen.cli.excerpt import excerpt
 from irgen.record import Record
 from irgen.streaming import stream
 
-WHOLE = "irgen show 1 -g composite -b warp -s 0"
+ADDRESS = "1 -g composite -b warp -s 0"
 LEVELS = BACKENDS["warp"].levels
 UNDERLINE = re.compile(r"\x1b\[(?:[0-9;]*;)?4(?:;[0-9;]*)?m")
 
@@ -50,7 +50,7 @@ def shown(record: Record, width: int, *, colour: bool = False) -> str:
     console = Console(
         file=file, width=width, force_terminal=colour, color_system="standard" if colour else None
     )
-    side_by_side(record, LEVELS[:1], WHOLE, console)
+    side_by_side(record, LEVELS[:1], ADDRESS, console)
     return file.getvalue()
 
 
@@ -112,7 +112,8 @@ def test_wide_terminals_begin_with_statements(record: Record) -> None:
     text = "\n".join(lines)
     assert "var_0;" not in text
     assert "cpp backward" in text
-    assert lines[-2:] == ["also captured: cuda (--level prints one)", f"every line: {WHOLE}"]
+    notes = ["also captured: cuda (--level prints one)", f"every line: irgen show {ADDRESS}"]
+    assert lines[-2:] == notes
 
 
 def test_the_ir_stands_below_where_it_would_be_too_narrow(record: Record) -> None:

@@ -64,7 +64,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CAMPAIGNS))
     parser.add_argument("--count", type=int, help="programs of each preset, instead of the usual")
-    parser.add_argument("--preset", action="append", choices=list(ALL_GRAMMARS), help="only this one")
+    parser.add_argument(
+        "--preset", action="append", choices=list(ALL_GRAMMARS), help="only this one"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
     parser.add_argument(
         "--python",

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from backends.registry import BACKENDS
 from tests.bench.report import Table
-from tests.quality.mutants import adjoints, constructs, results, values
+from tests.quality.mutants import adjoints, constructs, emitters, results, values
 from tests.quality.mutants.argued import ARGUED
 from tests.quality.mutants.cases import Group, cases, differs, judged, may_show, same, shown
 from tests.quality.pool import over
@@ -89,16 +90,44 @@ def outcome(group: Group, count: int) -> Outcome:
     return Outcome(tuple(fates), control, tuple(alarms))
 
 
-def work(job: tuple[int, int]) -> Outcome:
-    """The outcome of a group by its number."""
-    number, count = job
+def emitted(backend: str, fault: emitters.Fault, count: int) -> Outcome:
+    """Show a fault of a renderer programs, fewer than others see: these are compiled and run."""
+    found = emitters.show(backend, fault, min(count, emitters.PROGRAMS))
+    fate = Fate(
+        emitters.name(backend, fault),
+        emitters.kind(backend, fault),
+        found.killed,
+        found.shown,
+        found.other,
+    )
+    return Outcome((fate,), found.control, tuple(found.alarms))
+
+
+Job = tuple[str, int, int]
+"""A backend, or "" for plain arrays; the number of a fault or group; how many programs."""
+
+
+def work(job: Job) -> Outcome:
+    """The outcome of a job."""
+    backend, number, count = job
+    if backend:
+        return emitted(backend, emitters.faults(backend)[number], count)
     return outcome(groups()[number], count)
+
+
+def jobs(count: int) -> list[Job]:
+    """All jobs, in a fixed order."""
+    made = [("", number, count) for number in range(len(groups()))]
+    return made + [
+        (backend, number, count)
+        for backend in BACKENDS
+        for number in range(len(emitters.faults(backend)))
+    ]
 
 
 def campaign(count: int, workers: int) -> Iterator[Table]:
     """Every mutant against up to `count` programs."""
-    jobs = [(number, count) for number in range(len(groups()))]
-    found = list(over(work, jobs, workers))
+    found = list(over(work, jobs(count), workers))
     fates = [fate for one in found for fate in one.fates]
     yield by_kind(
         fates, sum(one.control for one in found), [a for one in found for a in one.alarms]
@@ -134,7 +163,12 @@ def survivors(fates: Sequence[Fate]) -> Table:
         "Survivors",
         ("mutant", "programs shown", "of these with other results", "why"),
         tuple(
-            (fate.name, fate.shown, fate.other, ARGUED.get(fate.name, ""))
+            (
+                fate.name,
+                fate.shown,
+                fate.other,
+                "" if fate.other else ARGUED.get(fate.name, ""),
+            )
             for fate in fates
             if not fate.killed
         ),

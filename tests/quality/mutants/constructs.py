@@ -11,11 +11,18 @@ from grammar.gradient import Gradient, gradient
 from grammar.ops.array import ARRAY_OPS
 from grammar.plain import Plain
 from grammar.program import Program, Statement
-from grammar.structural import ATOMICS
 from tests.quality.mutants import rewriting as r
 from tests.quality.mutants.cases import Case, Group, Mutant, Results, performed
 
 Fault = tuple[str, r.Change]
+
+OTHERS = {
+    "atomic_add": "atomic_sub",
+    "atomic_sub": "atomic_add",
+    "atomic_min": "atomic_max",
+    "atomic_max": "atomic_min",
+}
+"""The kind that an atomic may be mistaken for."""
 
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "load": (("index off by one", r.off_by_one),),
@@ -48,15 +55,10 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             ("index off by one", r.off_by_one),
             ("atomic lost", r.lost),
             ("atomic of the other kind", r.renamed(other)),
+            *([("atomic done twice", r.twice)] if name in ("atomic_add", "atomic_sub") else []),
         )
-        for name, other in zip(ATOMICS, ("atomic_sub", "atomic_add", "atomic_max", "atomic_min"))
+        for name, other in OTHERS.items()
     },
-    "atomic_add": (
-        ("index off by one", r.off_by_one),
-        ("atomic lost", r.lost),
-        ("atomic of the other kind", r.renamed("atomic_sub")),
-        ("atomic done twice", r.twice),
-    ),
 }
 """By op, what an emitter or a compiler may get wrong."""
 
@@ -106,13 +108,13 @@ def groups() -> Iterator[Group]:
         ]
         yield Group(op, "", (*_presets(op), "program"), tuple(made))
     for op, row in ARRAY_OPS.items():
-        faults: list[Fault] = [("negated", r.after("neg")), ("doubled", r.after("add"))]
-        faults.append(("zeroed", r.after("sub")))
+        wrong: list[Fault] = [("negated", r.after("neg")), ("doubled", r.after("add"))]
+        wrong.append(("zeroed", r.after("sub")))
         if row.arity > 1 and op not in FIXED:
-            faults.append(("operands swapped", r.exchanged))
+            wrong.append(("operands swapped", r.exchanged))
         made = [
             Mutant(kind, op, functools.partial(_is, op), functools.partial(_perform, op, change))
-            for kind, change in faults
+            for kind, change in wrong
         ]
         yield Group(op, "", ("ml",), tuple(made))
 

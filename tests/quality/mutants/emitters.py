@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.base import Rendered
 from backends.registry import BACKENDS
 from backends.spelling import spelled
 from grammar.config import Grammar
@@ -22,6 +23,7 @@ from grammar.program import Attribute, Region, Statement, Terminator, Unit, stat
 from grammar.types import scalar_of
 from irgen import lane
 from irgen.service import Drawn, draw_batch, render_batch
+from irgen.vectors import Vectors
 from irgen.verdict import Verdict
 from tests.quality.mutants import rewriting as r
 from tests.quality.mutants.cases import SEED, favouring
@@ -96,30 +98,37 @@ SPELLED: Mapping[str, tuple[Spelled, ...]] = {
         Spelled("component_sign", _WHOLE, "jnp.sign(a)", ("vector",)),
         Spelled("cross", _WHOLE, "jnp.cross(b, a)", ("vector",)),
         Spelled("matrix_transpose", _WHOLE, "a * T(1)", ("matrix",)),
+        Spelled("mul", _WHOLE, "lax.stop_gradient(a) * b"),
+        Spelled("exp", _WHOLE, "lax.stop_gradient(jnp.exp(a))"),
+        Spelled("tanh", _WHOLE, "T(2) * jnp.tanh(a) - lax.stop_gradient(jnp.tanh(a))"),
     ),
 }
-
-
-def _narrow(statement: Statement, fresh: r.Fresh) -> list[Statement] | None:
-    return r.narrower("f32", np.float16)(statement, fresh)
 
 
 EMITTED: tuple[Emitted, ...] = (
     Emitted("if", "branch inverted", r.inverted),
     Emitted("for", "carried values exchanged", r.carried_exchanged),
+    Emitted("for", "every second round", r.sparse),
     Emitted("while", "one round only", r.bounded),
     Emitted("call", "arguments exchanged", r.exchanged, ("composite",)),
-    Emitted("const", "constant of f32 in f16", _narrow),
+    Emitted("const", "constant of f32 in f16", r.narrower("f32", np.float16)),
     Emitted("const", "constant of the other sign", r.opposite),
     Emitted("atomic_add", "atomic of the other kind", r.renamed("atomic_sub"), ("reduction",)),
     Emitted("atomic_max", "atomic of the other kind", r.renamed("atomic_min"), ("reduction",)),
 )
-"""By statement; a constant only where it is a float."""
+"""Of both renderers, by statement."""
+
+WRITES: tuple[Emitted, ...] = (
+    Emitted("store", "store lost", r.dropped),
+    Emitted("atomic_add", "atomic lost", r.dropped, ("reduction",)),
+    Emitted("atomic_min", "atomic lost", r.dropped, ("reduction",)),
+)
+"""Of the renderer whose kernels write memory themselves."""
 
 
 def faults(backend: str) -> tuple[Fault, ...]:
     """The faults of one renderer."""
-    return (*SPELLED[backend], *EMITTED)
+    return (*SPELLED[backend], *EMITTED, *(WRITES if backend == "warp" else ()))
 
 
 def kind(backend: str, fault: Fault) -> str:
@@ -134,10 +143,12 @@ def name(backend: str, fault: Fault) -> str:
 @dataclass(slots=True)
 class Shown:
     """What came of a fault: the number of the program that killed it, or 0, how many it was shown,
-    how many ran without it, and on which of these the oracle found a difference."""
+    how many of these then gave other results, how many ran without it, and on which of these the
+    oracle found a difference."""
 
     killed: int = 0
     shown: int = 0
+    other: int = 0
     control: int = 0
     alarms: list[str] = field(default_factory=list[str])
 
@@ -154,14 +165,15 @@ def show(backend: str, fault: Fault, count: int) -> Shown:
         if not changed:
             continue
         some = [batch[at] for at in changed]
-        found = _verdicts(backend, some, [wrong[at] for at in changed])
-        controls = _verdicts(backend, some, [right[at] for at in changed])
-        for item, verdict, control in zip(some, found, controls, strict=True):
+        found = _ran(backend, some, [wrong[at] for at in changed])
+        controls = _ran(backend, some, [right[at] for at in changed])
+        for item, (vectors, verdict), (kept, control) in zip(some, found, controls, strict=True):
             out.control += 1
             if _differs(control):
                 out.alarms.append(f"{backend} {item.grammar.name} {item.index} {fault.op}")
                 continue
             out.shown += 1
+            out.other += vectors != kept
             if _differs(verdict):
                 out.killed = out.shown
                 return out
@@ -183,15 +195,17 @@ def _batches(fault: Fault, count: int) -> Iterator[list[Drawn]]:
             batch = []
 
 
-def _verdicts(backend: str, drawn: Sequence[Drawn], rendered: Sequence[Any]) -> list[Verdict]:
-    """The verdicts of the backend's first execution, on these sources of these programs."""
+def _ran(
+    backend: str, drawn: Sequence[Drawn], rendered: Sequence[Rendered]
+) -> list[tuple[Vectors | None, Verdict]]:
+    """What these sources of these programs give in the backend's first execution."""
     language = BACKENDS[backend]
     execution = language.executions[0]
     captures = language.capture(rendered, language.needs(execution))
     programs = [item.program for item in drawn]
     names = [(execution,)] * len(programs)
     found = lane.check(language, programs, rendered, captures, names)
-    return [verdicts[0] for _, verdicts in found]
+    return [(vectors, verdicts[0]) for vectors, verdicts in found]
 
 
 def _differs(verdict: Verdict) -> bool:
@@ -243,10 +257,10 @@ def _jax_spelled(fault: Spelled) -> Iterator[None]:
         spell.spellings.cache_clear()
 
 
-def _changed(fault: Emitted, statement: Statement) -> Statement:
-    """The statement with the fault, itself where it cannot show it."""
+def _changed(fault: Emitted, statement: Statement) -> list[Statement]:
+    """The statements in place of one, itself where it cannot show the fault."""
     made = fault.change(statement, _NO_VALUES)
-    return made[0] if made else statement
+    return [statement] if made is None else made
 
 
 @contextmanager
@@ -255,7 +269,12 @@ def _warp_emitted(fault: Emitted) -> Iterator[None]:
 
     handlers = device._HANDLERS
     right = handlers[fault.op]
-    handlers[fault.op] = lambda self, statement, out: right(self, _changed(fault, statement), out)
+
+    def wrong(self: Any, statement: Statement, out: list[Any]) -> None:
+        for one in _changed(fault, statement):
+            right(self, one, out)
+
+    handlers[fault.op] = wrong
     try:
         yield
     finally:
@@ -268,7 +287,12 @@ def _jax_emitted(fault: Emitted) -> Iterator[None]:
 
     handlers = regions._EMIT
     right = handlers[fault.op]
-    handlers[fault.op] = lambda body, statement: right(body, _changed(fault, statement))
+
+    def wrong(body: Any, statement: Statement) -> None:
+        for one in _changed(fault, statement):
+            right(body, one)
+
+    handlers[fault.op] = wrong
     try:
         yield
     finally:

@@ -167,6 +167,13 @@ def bounded(statement: Statement, fresh: Fresh) -> list[Statement] | None:
     return None if statement.attribute == 1 else [statement._replace(attribute=1)]
 
 
+def sparse(statement: Statement, fresh: Fresh) -> list[Statement] | None:
+    """A `for` that leaves out every second round."""
+    assert isinstance(statement.attribute, tuple)
+    step, bound = statement.attribute
+    return [statement._replace(attribute=(2 * step, bound))]
+
+
 def exchanged(statement: Statement, fresh: Fresh) -> list[Statement] | None:
     """The first two operands of one type exchanged that stand next to each other."""
     operands = statement.operands

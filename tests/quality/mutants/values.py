@@ -38,7 +38,7 @@ class FaultyPlain(Plain):
         return self.change(right, instance) or right
 
 
-def _swapped(at: int, right: Meaning, instance: Instance) -> Meaning | None:
+def swapped(at: int, right: Meaning, instance: Instance) -> Meaning | None:
     if instance.operands[at] != instance.operands[at + 1]:
         return None
 
@@ -109,7 +109,7 @@ def groups() -> Iterator[Group]:
         if not row.commutes:
             for at in range(row.arity - 1):
                 name = f"operands {'abcd'[at]} and {'abcd'[at + 1]} swapped"
-                made = _mutants(row, {name: functools.partial(_swapped, at)})
+                made = _mutants(row, {name: functools.partial(swapped, at)})
                 if made:
                     yield Group(row.name, "", PRESETS, made)
         for name in RETYPED:
@@ -128,7 +128,7 @@ def _mutants(row: Op, faults: Mapping[str, Change]) -> tuple[Mutant, ...]:
         if shows:
             holds = functools.partial(_holds, row.name, shows)
             domain = FaultyPlain(op=row.name, change=change)
-            made.append(Mutant(kind, row.name, holds, functools.partial(_perform, domain)))
+            made.append(Mutant(kind, row.name, holds, functools.partial(perform_with, domain)))
     return tuple(made)
 
 
@@ -179,5 +179,5 @@ def _element(type_: Type) -> Element:
     return type_.element if isinstance(type_, Array) else type_
 
 
-def _perform(domain: FaultyPlain, case: Case) -> Results | None:
+def perform_with(domain: FaultyPlain, case: Case) -> Results | None:
     return performed(case, case.program, case.back, domain)
