@@ -44,5 +44,5 @@ class Precision:
     excess: frozenset[str] = frozenset()
     absolute: Mapping[str, tuple[float, float]] = field(default_factory=_none)
     argument: float = 0.0
-    gradient_units: float = 2.0
+    gradient_units: float = 4.0
     ordered: bool = True

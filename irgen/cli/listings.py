@@ -46,10 +46,13 @@ def version() -> None:
         raise UserError("irgen is not installed: pip install it, or a checkout of it") from None
 
 
+_SAFE = "Each has a differentiable-safe form: compound-safe draws nothing with a wrong gradient."
+
+
 def grammars() -> None:
     """Print one row per grammar: what it draws, and how many statements a program has."""
     rows = [(g.name, g.shape, _typical_size(g), g.doc) for g in GRAMMARS.values()]
-    print_table(("name", "shape", "median statements", "about"), rows)
+    print_table(("name", "shape", "median statements", "about"), rows, note=_SAFE)
 
 
 def _typical_size(grammar: Grammar) -> str:

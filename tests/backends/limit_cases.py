@@ -258,3 +258,17 @@ _with_function(
     "neg",
     "loop_result",
 )
+
+
+@_case(READ, "overwritten_cell")
+def _dead_power_of_an_overwritten_cell(b, i, a, o):
+    x = b.load(a, i)
+    steps = b.op("floor", b.op("pow", b.const(F64, 4.0), x))
+    b.store(a, i, b.op("add", x, steps))
+
+
+@_case(READ)
+def _dead_sum_of_an_overwritten_cell(b, i, a, o):
+    x = b.load(a, i)
+    steps = b.op("floor", b.op("add", x, x))
+    b.store(a, i, b.op("add", x, steps))

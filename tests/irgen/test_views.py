@@ -8,6 +8,7 @@ import pytest
 from backends.base import Artifact
 from backends.style import Style
 from irgen.record import Record, SourceText
+from irgen.verdict import Verdict
 from irgen.views import VIEWS, full, seed, wide
 
 
@@ -60,7 +61,10 @@ JAX = record(
     ],
 )
 COMMON_START = ["id", "grammar", "seed", "index", "backend", "kernel_name", "python"]
-COMMON_END = ["program", "statements", "exact_hash", "structure_hash", "versions"]
+COMMON_END = [
+    *("program", "statements", "exact_hash", "structure_hash", "content_hash", "choices", "style"),
+    *("vectors", "verdicts", "versions", "grammar_version", "schema_version"),
+]
 
 
 def test_wide_rows_of_warp_join_units_and_say_what_is_missing() -> None:
@@ -117,3 +121,19 @@ def test_the_record_view_is_the_record() -> None:
 def test_rows_are_json(view: str, shown: Record) -> None:
     row = VIEWS[view](shown)
     assert list(msgspec.json.decode(msgspec.json.encode(row))) == list(row)
+
+
+def test_wide_rows_say_what_was_verified() -> None:
+    right = Verdict("warp", "cpu", "verified", "none")
+    wrong = Verdict("warp", "cpu", "verified", "known_wrong")
+    failed = Verdict("jax", "interpreter", "failed", "failed", reason="not_interpretable")
+    both = Verdict("jax", "compiled", "verified", "verified")
+    for verdicts, wanted in (
+        ([right], (True, True)),
+        ([wrong], (True, False)),
+        ([failed], (False, False)),
+        ([failed, both], (True, True)),
+        ([both, wrong], (True, False)),
+    ):
+        row = VIEWS["wide"](msgspec.structs.replace(WARP, verdicts=verdicts))
+        assert (row["forward_verified"], row["gradient_verified"]) == wanted
