@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from grammar.domain import Combine, Mask, Rows, Value
 from grammar.ops.base import Instance, Op
+from grammar.special import round_bfloat16
 from grammar.types import Scalar, scalar_of
 
 _where: Callable[..., Value] = np.where
@@ -21,14 +22,6 @@ _UFUNCS: dict[Combine, np.ufunc] = {
     "min": np.minimum,
     "max": np.maximum,
 }
-
-
-def round_bfloat16(array: Any) -> NDArray[np.float32]:
-    """float32 values rounded to those of bfloat16, ties to even."""
-    single = np.asarray(array, np.float32)
-    bits = single.view(np.uint32)
-    rounded = (bits + (((bits >> 16) & 1) + 0x7FFF)) & 0xFFFF0000
-    return np.where(np.isnan(single), single, rounded.view(np.float32))
 
 
 def array_dtype(scalar: Scalar) -> np.dtype[Any]:

@@ -32,6 +32,7 @@ from grammar.interpret.rounds import at_once
 from grammar.ops import OPS
 from grammar.ops.base import Instance
 from grammar.passes.kernels import to_kernels
+from grammar.plain import working
 from grammar.program import Program, Region, Statement, Unit, walk
 from grammar.structural import ATOMICS
 from grammar.types import Array, Scalar, Type, scalar_of
@@ -150,8 +151,8 @@ class _Runner:
             if statement.op == "const":
                 (result,) = statement.results
                 assert isinstance(result.type, Scalar)
-                dtype = "float32" if result.type.name == "bf16" else result.type.dtype
-                found[result.id] = lift(np.asarray(statement.attribute, dtype), result.type)
+                literal = working(np.asarray(statement.attribute), result.type)
+                found[result.id] = lift(literal, result.type)
         return found
 
     def region(self, context: Context, region: Region) -> Step:

@@ -13,10 +13,11 @@ from grammar.build import Builder, ProgramBuilder
 from grammar.generate import program_at
 from grammar.interpret import run
 from grammar.passes.entry import as_kernel
-from grammar.plain import Plain, array_dtype, round_bfloat16
+from grammar.plain import Plain, array_dtype
 from grammar.presets import GRAMMARS
 from grammar.program import Program, Value
 from grammar.reference import output_types, reference, shape_of
+from grammar.special import round_bfloat16
 from grammar.types import (
     BF16,
     BOOL,

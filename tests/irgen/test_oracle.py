@@ -13,7 +13,8 @@ from grammar.bounds.precision import Precision
 from grammar.build import Builder, ProgramBuilder
 from grammar.gradient import gradient
 from grammar.program import Program, Value
-from grammar.types import F16, F32, F64, I32, Array, Scalar
+from grammar.special import round_bfloat16
+from grammar.types import BF16, F16, F32, F64, I32, Array, Scalar
 from irgen import oracle
 from irgen.oracle import Expected
 from irgen.verdict import Verdict
@@ -193,3 +194,12 @@ def test_a_gradient_may_be_summed_before_or_after_a_cast() -> None:
         gradients = (np.asarray(slope), cotangent, None)
         got = Execution("stand-in", (X + np.float32(shift),), gradients)
         assert oracle.judge(program, "stand-in", expected, got).gradient == outcome
+
+
+def test_literals_are_those_of_their_type() -> None:
+    """bfloat16 has no 0.15: a backend multiplies by the nearest number that it has."""
+    program = elementwise(lambda b, x: b.op("mul", x, b.const(BF16, 0.15)), BF16)
+    x = np.arange(1, LANES + 1, dtype=np.float32)
+    literal = np.float32(0.150390625)
+    outputs = round_bfloat16(x * literal)
+    assert verdict(program, x, outputs, np.full(LANES, literal)).verified

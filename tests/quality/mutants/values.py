@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from grammar.ops import OPS
 from grammar.ops.base import Instance, Op
-from grammar.plain import Plain, array_dtype, round_bfloat16
+from grammar.plain import Plain, array_dtype
 from grammar.program import Statement
+from grammar.special import round_bfloat16
 from grammar.types import BOOL, Array, Element, Type, element_shape, scalar_of
 from tests.quality.mutants.cases import Case, Group, Mutant, Results, performed
 
