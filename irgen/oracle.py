@@ -186,7 +186,7 @@ def compare(role: Any, position: int, expected: Any, got: NDArray[Any], type_: T
     known = expected.v if isinstance(expected, Known) else expected
     certain = expected.ok if isinstance(expected, Known) else np.ones(np.shape(known), np.bool_)
     known, certain, got = _aligned(known, certain, got)
-    equal = known == got
+    equal: NDArray[np.bool_] = known == got
     wrong = certain & ~equal
     return _summary(
         role,
@@ -195,7 +195,7 @@ def compare(role: Any, position: int, expected: Any, got: NDArray[Any], type_: T
         exact=int((certain & equal).sum()),
         close=0,
         wrong=wrong,
-        ulps=np.zeros(wrong.shape),
+        ulps=np.zeros(certain.shape),
         share=wrong.astype(np.float64),
     )
 
