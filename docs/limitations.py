@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from backends.base import Limitation
+from backends.jax import limit_examples as jax_examples
 from backends.jax.limits import LIMITATIONS as JAX
-from backends.warp.limit_examples import RIGHT, WRONG
+from backends.warp import limit_examples as warp_examples
 from backends.warp.limits import LIMITATIONS as WARP
 from docs.pages import ROOT
 
@@ -28,13 +32,18 @@ Warp passes no gradient to scalar parameters of kernels: there is none to compar
 """
 
 
-def _section(name: str) -> str:
-    row = WARP[name]
+def _section(row: Limitation, wrong: str, right: str) -> str:
     references = "\n".join(f"- {_linked(text)}" for text in row.reference.split(", "))
     return (
-        f"### {name}\n\n{row.doc}\n\n{references}\n\nWrong:\n\n```text\n{WRONG[name]}```\n\n"
-        f"Right:\n\n```text\n{RIGHT[name]}```\n"
+        f"### {row.name}\n\n{row.doc}\n\n{references}\n\nWrong:\n\n```text\n{wrong}```\n\n"
+        f"Right:\n\n```text\n{right}```\n"
     )
+
+
+def _sections(
+    rows: Mapping[str, Limitation], wrong: Mapping[str, str], right: Mapping[str, str]
+) -> str:
+    return "\n".join([_section(row, wrong[name], right[name]) for name, row in rows.items()])
 
 
 def _linked(reference: str) -> str:
@@ -43,12 +52,9 @@ def _linked(reference: str) -> str:
 
 def page() -> str:
     """The text of the page."""
-    assert not JAX, "the page has no section for JAX"
-    none = (
-        "None. Gradients at kinks and ties follow conventions, and points there are not compared."
-    )
-    sections = "\n".join(map(_section, WARP))
-    return f"{_HEAD}\n## JAX\n\n{none}\n\n## Warp\n\n{sections}"
+    jax = _sections(JAX, jax_examples.WRONG, jax_examples.RIGHT)
+    warp = _sections(WARP, warp_examples.WRONG, warp_examples.RIGHT)
+    return f"{_HEAD}\n## JAX\n\n{jax}\n## Warp\n\n{warp}"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import irgen
+from backends.jax import limit_examples as jax_examples
 from backends.jax import limits as jax_limits
 from backends.style import Style
 from backends.warp.limit_examples import RIGHT, WRONG
@@ -104,9 +106,17 @@ def test_constructs_are_judged(name: str) -> None:
     assert {limitation.name for limitation in limitations(program)} == wanted
 
 
-def test_jax_has_none() -> None:
-    assert jax_limits.LIMITATIONS == {}
-    assert jax_limits.limitations(parse_program(WRONG["loop_value"])) == ()
+def test_jax_differentiates_what_a_branch_discards() -> None:
+    assert set(jax_limits.LIMITATIONS) == set(jax_examples.WRONG) == set(jax_examples.RIGHT)
+    for name in jax_limits.LIMITATIONS:
+        wrong, right = (
+            parse_program(text[name]) for text in (jax_examples.WRONG, jax_examples.RIGHT)
+        )
+        assert [found.name for found in jax_limits.limitations(wrong)] == [name]
+        assert jax_limits.limitations(right) == ()
+        assert irgen.check(wrong, "jax").gradient == "known_wrong"
+        assert irgen.check(right, "jax").verified
+        assert irgen.check(wrong, "warp").verified
 
 
 def test_the_page_is_up_to_date() -> None:
