@@ -151,6 +151,7 @@ REASONS: dict[str, str] = {
     "not_captured": "there is no recorded text of this level to run",
     "not_interpretable": "the interpreter has no such operation; the detail names it",
     "execution_error": "running it raised an error; the detail holds its message",
+    "unending_adjoint": "the backend's adjoint of a loop that is left early may never end: not run",
     "crashed": "the process that ran it died; the detail names the signal",
     "timed_out": "it ran past the limit on time, alone and with ten times the usual limit",
     "out_of_memory": "it ran past the limit on memory",

@@ -152,6 +152,8 @@ def judge(
         compared += found
     elif got.gradient_reason in ("no_float_inputs", "no_float_outputs"):
         gradient = "none"
+    elif got.gradient_reason == "unending_adjoint":
+        gradient = "known_wrong"
     return Verdict(
         backend=backend,
         execution=got.name,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from grammar.program import Region, Statement, Terminator, Value, walk
-from grammar.structural import ATOMICS
+from grammar.passes.effects import constants
+from grammar.program import Program, Region, Statement, Terminator, Value, walk
+from grammar.structural import ATOMICS, LOOPS
 from grammar.types import Type, scalar_of
 
 UNROLLED = 16
@@ -46,6 +47,25 @@ def ends(region: Region) -> Iterator[Terminator]:
         if statement.op == "if":
             for inner in statement.regions:
                 yield from (end for end in ends(inner) if end.kind != "yield")
+
+
+def may_not_end(program: Program) -> bool:
+    """Whether a dynamic loop is left by `return`, or a `while` in any way. The reverse half jumps
+    into such a loop without the state that ends it, and may run forever."""
+    return any(
+        any(map(_is_left, loop.regions))
+        if loop.op == "while"
+        else is_dynamic(loop, known) and returns(loop.regions[0])
+        for unit in program.units
+        if unit.kind != "program"
+        for known in (constants(unit),)
+        for loop in walk(unit.body)
+        if loop.op in LOOPS
+    )
+
+
+def _is_left(region: Region) -> bool:
+    return returns(region) or any(end.kind != "yield" for end in ends(region))
 
 
 def returns(region: Region) -> bool:

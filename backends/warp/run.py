@@ -20,6 +20,7 @@ from backends.warp import cuda, launch, taped
 from backends.warp.capture import one_line
 from backends.warp.compiled import Text, compiled
 from backends.warp.compiled import prepare as start_compiler
+from backends.warp.loops import may_not_end
 from grammar.passes.effects import written
 from grammar.program import Unit
 from grammar.types import scalar_of
@@ -121,6 +122,8 @@ def _failed(name: str, reason: str, detail: str = "", digest: str = "") -> Execu
 def _run(name: str, job: Job, text: str, run: Callable[..., launch.Ran]) -> Execution:
     digest = source_hash(text)
     reason = _undifferentiable(job.program.entry)
+    if not reason and may_not_end(job.program):
+        reason = "unending_adjoint"
     try:
         ran = run(job, backward=not reason)
     except cuda.CompileError as error:

@@ -19,12 +19,14 @@ import warp as wp
 from warp._src import context
 from warp._src import types as warp_types
 
+import irgen
 from backends.base import REASONS, Artifact, BackendError, Capture, Execution, Job
 from backends.registry import BACKENDS
 from backends.style import Style
 from backends.warp import cuda, private_run
 from backends.warp.build import blamed, cuda_entries, entries, first_error, header, plain
 from backends.warp.compiled import Text, compiled, prepare
+from backends.warp.loops import may_not_end
 from backends.warp.run import EXECUTIONS, execute, needs
 from backends.warp.taped import taped
 from backends.warp.values import ARRAY, shown, stored
@@ -34,6 +36,7 @@ from grammar.passes.effects import written
 from grammar.presets import GRAMMARS
 from grammar.program import Program
 from grammar.types import BF16, F32, F64, Array, Scalar, Type, element_shape, scalar_of
+from grammar.verify import verify
 from irgen.service import draw
 
 WARP = BACKENDS["warp"]
@@ -655,3 +658,38 @@ def test_texts_are_read_as_they_were_written() -> None:
     messages = "x.cpp:1:2: note: no\njob_3:1:2: error: one\njob_12:4:5: fatal error: two\n"
     assert blamed(messages) == [3, 12]
     assert first_error(messages) == "one"
+
+
+LEFT = """irgen 1
+kernel @0 [4] (%0: i32, %1: f32[4], %2: f32[4]) {
+  %3: f32 = load %1, %0
+  %4: f32 = while %3 {6} (%5: i32, %6: f32) {
+    %7: f32 = const 5.0
+    %8: bool = lt %6, %7
+    yield %8
+  } do (%9: i32, %10: f32) {
+    %11: f32 = const -1.0
+    %12: bool = lt %10, %11
+    if %12 {
+      return
+    } else {
+      yield
+    }
+    %13: f32 = add %10, %3
+    yield %13
+  }
+  store %2, %0, %4
+  yield
+}
+"""
+"""The adjoint that Warp makes of it may run forever: its reverse half jumps into the loop."""
+
+
+def test_an_adjoint_that_may_never_end_is_not_run() -> None:
+    program = parse_program(LEFT)
+    verify(program)
+    assert may_not_end(program)
+    found = irgen.check(program, "warp")
+    assert (found.forward, found.gradient) == ("verified", "known_wrong")
+    assert found.gradient_reason == "unending_adjoint"
+    assert "loop_exit" in found.limitations
