@@ -239,7 +239,7 @@ def add(ufunc: np.ufunc, a: Any, b: Any) -> Bounded:
         return computed(ufunc, (a, b), format, None, None)
     v = ufunc(a.v, b.v)
     e = (format.zero if eb is None else eb) if ea is None else ea if eb is None else ea + eb
-    if format.adjoint and a.v.ndim and b.v.ndim:
+    if format.adjoint:
         return contribution(v, e, np.abs(a.v) + np.abs(b.v), format)
     # The sum of two floats is exact where it is denormal.
     made = settle(v, e, format, format.units_add, format.flush)

@@ -290,12 +290,13 @@ def test_lanes_of_exact_vectors_can_be_blinded() -> None:
     assert blind.v.shape == (3, 2)
 
 
-def test_contributions_to_a_gradient_cancel_in_any_order() -> None:
+@pytest.mark.parametrize("shape", [(3,), ()])
+def test_contributions_to_a_gradient_cancel_in_any_order(shape: tuple[int, ...]) -> None:
     made = domain()
     add = made.meaning(
         OPS["add"], next(i for i in OPS["add"].instances if i.result == F32), 0, True
     )
-    large, small = np.full(3, 1e6, "f4"), np.full(3, 1e-3, "f4")
+    large, small = np.full(shape, 1e6, "f4"), np.full(shape, 1e-3, "f4")
     g, less, s = (made.lift(x, F32) for x in (large, -large, small))
     found = add(add(g, less), s)
     other = (small + large) - large
