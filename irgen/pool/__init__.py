@@ -5,6 +5,6 @@ other result is what an undisturbed run gives.
 """
 
 from irgen.pool.limits import Limits, Lost, WorkError
-from irgen.pool.ordered import run
+from irgen.pool.ordered import Session, run
 
-__all__ = ["Limits", "Lost", "WorkError", "run"]
+__all__ = ["Limits", "Lost", "Session", "WorkError", "run"]

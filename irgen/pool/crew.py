@@ -20,7 +20,7 @@ from selectors import EVENT_READ, DefaultSelector
 from threading import Thread
 from typing import Any
 
-from irgen.pool.limits import PATIENCE, Limits, Lost
+from irgen.pool.limits import Limits, Lost
 from irgen.pool.wire import Kind, Reader, send
 
 _TICK = 0.05
@@ -208,7 +208,7 @@ class Crew:
     def _hand_over(self, worker: _Worker) -> None:
         """Send a worker its job."""
         assert worker.job is not None
-        worker.seconds = (PATIENCE if worker.job.alone else 1) * self._limits.seconds
+        worker.seconds = (self._limits.patience if worker.job.alone else 1) * self._limits.seconds
         worker.deadline = time.monotonic() + worker.seconds
         self._tell(worker, worker.job.payload)
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PATIENCE = 10
-"""A task that is tried again, alone, has so many times the usual limit on time."""
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What workers may use; no result depends on it, except through the tasks that are lost.
@@ -16,7 +12,7 @@ class Limits:
     `seconds` hold for one call of the work, whether on a batch or on a task alone; `memory` is
     resident bytes of a worker. `batch` is the largest number of tasks in a call. After `recycle`
     tasks, or past half of its memory, a worker is replaced. `start` is the time in seconds that a
-    worker has to prepare itself.
+    worker has to prepare itself. A task that is tried again, alone, has `patience` times `seconds`.
     """
 
     seconds: float = 20.0
@@ -24,6 +20,7 @@ class Limits:
     batch: int = 32
     recycle: int = 20_000
     start: float = 300.0
+    patience: int = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Generic, NoReturn, TypeVar, assert_never
+from typing import Any, Generic, NoReturn, Self, TypeVar, assert_never
 
 from irgen.pool.crew import Crew, Died, Done, Event, Failed, Job
 from irgen.pool.limits import Limits, Lost, WorkError
@@ -65,23 +65,62 @@ def _run(
 ) -> Iterator[Result | Lost]:
     crew = Crew(workers, pickle.dumps((work, prepare)), limits, loud=loud)
     try:
-        course: _Course[Task, Result] = _Course(crew, iter(tasks), workers, limits.batch)
+        course: _Course[Task, Result] = _Course(crew, iter(tasks), workers, 1, limits.batch)
         yield from course.results()
     finally:
         crew.stop()
+
+
+class Session(Generic[Task, Result]):
+    """Workers that stay for one list of tasks after another; a context manager.
+
+    The parameters are those of `run`. Unlike there, all of a list is known at once, so batches are
+    as large as shares alike allow.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Task]], Sequence[Result]],
+        *,
+        workers: int,
+        limits: Limits | None = None,
+        prepare: Callable[[], object] | None = None,
+        loud: bool = False,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"{workers} workers: at least one is needed")
+        self._workers = workers
+        self._limits = limits or Limits()
+        self._crew = Crew(workers, pickle.dumps((work, prepare)), self._limits, loud=loud)
+
+    def map(self, tasks: Sequence[Task]) -> list[Result | Lost]:
+        """The result of each task, in order; `Lost` for one that has none. What `run` raises ends
+        the session too."""
+        batch = min(self._limits.batch, max(1, -(-len(tasks) // self._workers)))
+        course: _Course[Task, Result] = _Course(
+            self._crew, iter(tasks), self._workers, batch, batch
+        )
+        return list(course.results())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._crew.stop()
 
 
 @dataclass(slots=True)
 class _Course(Generic[Task, Result]):
     """How far a run is: `taken` tasks of `source`, results `known` by position and not given yet.
 
-    `batches` were made; `open` of them, or of their parts, are with the crew. `failed` is the
+    Batches grow from `smallest` to `largest` tasks; `batches` were made; `open` of them, or of their parts, are with the crew. `failed` is the
     failure that the run ends with, and the position where it does.
     """
 
     crew: Crew
     source: Iterator[Task]
     workers: int
+    smallest: int
     largest: int
     taken: int = 0
     batches: int = 0
@@ -114,7 +153,7 @@ class _Course(Generic[Task, Result]):
             and self.open < _QUEUED * self.workers
             and self.taken - given < _AHEAD * self.workers * self.largest
         ):
-            size = min(self.largest, 1 << min(self.batches // self.workers, 30))
+            size = min(self.largest, self.smallest << min(self.batches // self.workers, 30))
             batch = tuple(islice(self.source, size))
             self.exhausted = len(batch) < size
             if batch:

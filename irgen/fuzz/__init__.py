@@ -1,0 +1,1 @@
+"""Fuzzing: programs are drawn, run, judged; what is wrong is shrunk, sorted and written down."""
