@@ -16,6 +16,7 @@ from irgen.cli.output import ReaderGone, discard_output, flush_output
 from irgen.errors import UserError
 
 DEFAULT_GRAMMAR = "compound"
+FUZZ_GRAMMAR = "fuzz"
 DIFFERENT = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -194,6 +195,72 @@ def explain(
     from irgen.cli.explain import Request, explain
 
     explain(Request(row, grammar, backend, seed, _split(execute)))
+
+
+@app.command()
+def fuzz(
+    backend: BackendOption = "warp",
+    grammar: Annotated[
+        list[str] | None,
+        typer.Option("--grammar", "-g", help="Only these; repeatable.", show_default="fuzz"),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", help="How many programs in all.")
+    ] = None,
+    time: Annotated[str | None, typer.Option("--time", "-t", help="How long: 90s, 10m, 2h.")] = None,
+    seed: SeedOption = 0,
+    workers: WorkersOption = 1,
+    target: Annotated[
+        str | None,
+        typer.Option(help="warp-lang==1.12.1, jax==0.8.3, or the path of an interpreter."),
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="Report what differs between two targets."),
+    ] = None,
+    oracle: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these; all for all. By default values,gradients,failures."),
+    ] = None,
+    limitations: Annotated[
+        bool,
+        typer.Option(
+            "--limitations/--no-limitations", help="Pass over what is known to be wrong upstream."
+        ),
+    ] = True,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Buckets that are known already, one a line.")
+    ] = None,
+    shrink_time: Annotated[str, typer.Option(help="At most so long for one finding.")] = "10m",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the campaign; continues one there.")
+    ] = Path("findings"),
+) -> None:
+    """Look for bugs in a backend; exits with 1 where there is one that the baseline lacks."""
+    from irgen.cli.fuzz import Request, fuzz
+
+    if compare is not None and target is not None:
+        raise UserError("--compare names both targets: leave out --target")
+    first, second = compare or (target, None)
+    found = fuzz(
+        Request(
+            backend=backend,
+            grammars=_split(grammar) or (FUZZ_GRAMMAR,),
+            seed=seed,
+            count=count,
+            time=time,
+            workers=workers,
+            target=first,
+            against=second,
+            oracles=_split(oracle),
+            limitations=limitations,
+            out=out,
+            baseline=baseline,
+            patience=shrink_time,
+        )
+    )
+    if not found:
+        raise typer.Exit(DIFFERENT)
 
 
 @app.command()

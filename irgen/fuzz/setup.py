@@ -51,12 +51,16 @@ BASE: Mapping[str, str] = {"warp": "cpu", "jax": "compiled"}
 @dataclass(frozen=True, slots=True)
 class Setup:
     """How to examine cases. `target` is None for the backend that is installed beside irgen.
-    `limitations` off, what is known to be wrong is reported like anything else."""
+    `limitations` off, what is known to be wrong is reported like anything else. With `against`, only
+    what shows at one of the two targets is a symptom. `avoided` spellings are not used in sources:
+    the target lacks them."""
 
     backend: str
     target: Target | None = None
     oracles: tuple[str, ...] = REFERENCE
     limitations: bool = True
+    against: Target | None = None
+    avoided: frozenset[str] = frozenset()
 
 
 def known_oracles(names: tuple[str, ...], backend: str) -> tuple[str, ...]:
