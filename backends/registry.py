@@ -55,9 +55,20 @@ class Backend:
                 f"{self.distribution} is not installed: pip install 'irgen[{self.extra}]'"
             ) from None
 
-    def render(self, program: Program, style: Style, *, main: bool = False) -> Rendered:
-        """The program as source text; with `main`, a file that makes inputs and runs itself."""
-        return self._member("lower", "render")(program, style, main=main)
+    def render(
+        self,
+        program: Program,
+        style: Style,
+        *,
+        main: bool = False,
+        avoided: frozenset[str] = frozenset(),
+    ) -> Rendered:
+        """The program as source text; with `main`, a file that makes inputs and runs itself.
+
+        `avoided` are spellings to do without, for releases that lack them: of ops as
+        `backends.spelling.avoidable` names them, and constructs by the backend's own names.
+        """
+        return self._member("lower", "render")(program, style, main=main, avoided=avoided)
 
     def capture(self, sources: Sequence[Rendered], levels: frozenset[str]) -> list[Capture]:
         """Compile each source and keep the text at the levels asked for."""

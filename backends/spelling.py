@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence, Set
 
 from grammar.ops import OPS, Instance
 from grammar.ops.base import size_of
@@ -26,3 +27,14 @@ def spelled(
         holes |= dict(zip("ij", map(str, op.indices(instance, attribute)), strict=False))
     texts = op.spellings(instance, backend, lane=lane)
     return tuple([_HOLES.sub(lambda hole: holes.get(hole[0], hole[0]), text) for text in texts])
+
+
+def avoidable(name: str, text: str) -> str:
+    """How the spelling of an op is named among those to avoid, such as `select: wp.where(a, b, c)`."""
+    return f"{name}: {text}"
+
+
+def kept(name: str, texts: Sequence[str], avoided: Set[str]) -> list[int]:
+    """The positions of an op's spellings that need not be avoided; all where none is left."""
+    found = [at for at, text in enumerate(texts) if avoidable(name, text) not in avoided]
+    return found or list(range(len(texts)))

@@ -9,9 +9,9 @@ All other names stand for themselves.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import libcst as cst
 
@@ -98,6 +98,22 @@ def parse_template(text: str) -> Template:
         raise ValueError(f"template {text!r} uses {OPERANDS[count - 1]!r} but not {skipped!r}")
     types = tuple(dict.fromkeys(name for name in names if _TYPE_HOLE.fullmatch(name)))
     return Template(text, expr, tuple(used[:count]), types, _compile(expr))
+
+
+def respelled(template: Template, change: Callable[[s.Expr], s.Expr]) -> Template:
+    """The template with every expression in it changed, innermost first. A change keeps the
+    operands and types that stand in it."""
+    expr = _changed(template.expr, change)
+    return replace(template, expr=expr, _fill=_compile(expr))
+
+
+def _changed(part: Any, change: Callable[[s.Expr], s.Expr]) -> Any:
+    if isinstance(part, tuple):
+        return tuple([_changed(item, change) for item in part])  # pyright: ignore[reportUnknownVariableType]
+    if not is_dataclass(part) or isinstance(part, type):
+        return part
+    parts = {field.name: _changed(getattr(part, field.name), change) for field in fields(part)}
+    return change(replace(part, **parts))  # pyright: ignore[reportArgumentType]
 
 
 def _names(expr: s.Expr | s.Slice | None) -> list[str]:

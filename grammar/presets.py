@@ -222,6 +222,79 @@ _PRESETS = (
 GRAMMARS: Mapping[str, Grammar] = {grammar.name: grammar for grammar in _PRESETS}
 """Presets by name."""
 
+_WIDE_TYPES = {
+    "f32": 6,
+    "f64": 3,
+    "f16": 2,
+    "bf16": 2,
+    **dict.fromkeys(("i32", "i64", "u32", "u64"), 2),
+    **dict.fromkeys(("i8", "i16", "u8", "u16"), 1),
+}
+_WIDE_CONTROL = {
+    "op": 20,
+    "if": 4,
+    "for": 4,
+    "while": 1,
+    "load": 6,
+    "store": 4,
+    "atomic": 4,
+    "call": 3,
+}
+_WIDE_GROUPS = {
+    **dict.fromkeys(_ALL, 6),
+    "uncommon": 5,
+}
+
+_FUZZING = (
+    Grammar(
+        name="fuzz",
+        doc="Small kernels of rare combinations: all types, ops, control flow and accesses.",
+        statements=(1, 4),
+        groups=_WIDE_GROUPS,
+        types=_WIDE_TYPES,
+        forms={"scalar": 4, "vector": 1, "matrix": 1},
+        control=_WIDE_CONTROL,
+        exits=20,
+        depth=3,
+        trips=6,
+        arrays=(1, 3),
+        scalars=(0, 2),
+        outputs=(1, 2),
+        ranks={"1": 6, "2": 3, "3": 1, "4": 1},
+        extents=(4, 3, 6, 8, 2),
+        functions=(0, 2),
+        accesses={"own": 4, "shifted": 2, "gathered": 2, "reversed": 2, "free": 4},
+    ),
+    Grammar(
+        name="fuzz-program",
+        doc="Small programs of rare combinations: two or three kernels over shared buffers.",
+        shape="program",
+        statements=(1, 3),
+        groups=_WIDE_GROUPS,
+        types={"f32": 4, "f64": 2, "f16": 1, "bf16": 1, "i32": 1},
+        control=_WIDE_CONTROL,
+        exits=20,
+        depth=2,
+        trips=4,
+        arrays=(1, 2),
+        ranks={"1": 3, "2": 1},
+        extents=(4, 3, 6, 8, 2),
+        functions=(0, 1),
+        kernels=(2, 3),
+        accesses={"own": 4, "shifted": 2, "gathered": 1, "reversed": 1, "free": 2},
+    ),
+    Grammar(
+        name="fuzz-arrays",
+        doc="Few array-level ops over small and odd shapes, down to one element.",
+        shape="arrays",
+        statements=(1, 5),
+        groups={**_MATH, **_LOGIC},
+        types={"f32": 6, "f64": 2, "f16": 2, "bf16": 2},
+        extents=(4, 3, 8, 2, 5, 7, 1, 16),
+        ranks={"1": 2, "2": 4, "3": 2},
+    ),
+)
+
 SAFE_SUFFIX = "-safe"
 """What the name of a grammar ends in when it draws only what is differentiated rightly."""
 
@@ -243,5 +316,11 @@ SAFE_GRAMMARS: Mapping[str, Grammar] = {
 }
 """The differentiable-safe forms of the presets, by name."""
 
-ALL_GRAMMARS: Mapping[str, Grammar] = {**GRAMMARS, **SAFE_GRAMMARS}
+FUZZ_GRAMMARS: Mapping[str, Grammar] = {
+    form.name: form for grammar in _FUZZING for form in (grammar, safe(grammar))
+}
+"""Grammars for campaigns, and their differentiable-safe forms, by name. They are no part of
+balanced samples."""
+
+ALL_GRAMMARS: Mapping[str, Grammar] = {**GRAMMARS, **SAFE_GRAMMARS, **FUZZ_GRAMMARS}
 """Every grammar that has a name."""

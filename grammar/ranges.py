@@ -91,6 +91,7 @@ DOMAINS: dict[str, Domain] = {
     ),
     "nonzero": Domain(_nonzero, ("abs(a) + 0.25", "square(a) + 0.5", "exp(tanh(a))")),
     "nonzero_vector": Domain(_nonzero, ("vector_offset(component_abs(a), 0.25)",)),
+    "nonzero_matrix": Domain(_nonzero, ("matrix_squash(a) + 4.0",)),
     "nonzero_integer": Domain(
         lambda a, type_, instance: a[0] > 0 or a[1] < 0,
         ("max(a, 1)", "bit_and(a, 7) + 1", "bit_or(bit_and(a, 15), 1)"),

@@ -55,10 +55,11 @@ def _spanned(
 
 
 @st.composite
-def programs(draw: st.DrawFn, grammar: Grammar) -> Program:
-    """A strategy for programs of a grammar; failing examples shrink towards few, simple
-    statements."""
-    return draw_program(DrawSource(draw), grammar)
+def programs(draw: st.DrawFn, grammar: Grammar, *others: Grammar) -> Program:
+    """A strategy for programs of a grammar, or of several; failing examples shrink towards few,
+    simple statements, and the first grammar."""
+    chosen = draw(st.sampled_from((grammar, *others))) if others else grammar
+    return draw_program(DrawSource(draw), chosen)
 
 
 def shrink(

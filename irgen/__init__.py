@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         check,
         draw,
         gradient,
+        inputs,
+        kernel,
+        kernels,
         parse,
         programs,
         reference,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     )
     from irgen.errors import UserError
     from irgen.extract import Pair, extract_ir, extract_with_grad
+    from irgen.harness import Kernel
     from irgen.pipeline import SynthesisPipeline
     from irgen.record import Record
     from irgen.verdict import Verdict
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BackendError": "backends.base",
     "Grammar": "grammar.config",
+    "Kernel": "irgen.harness",
     "Pair": "irgen.extract",
     "Program": "grammar.program",
     "Record": "irgen.record",
@@ -54,6 +59,9 @@ _HOMES = {
     "extract_ir": "irgen.extract",
     "extract_with_grad": "irgen.extract",
     "gradient": "irgen.api",
+    "inputs": "irgen.api",
+    "kernel": "irgen.api",
+    "kernels": "irgen.api",
     "parse": "irgen.api",
     "programs": "irgen.api",
     "reference": "irgen.api",
@@ -67,6 +75,7 @@ _HOMES = {
 __all__ = [
     "BackendError",
     "Grammar",
+    "Kernel",
     "Pair",
     "Program",
     "Record",
@@ -80,6 +89,9 @@ __all__ = [
     "extract_ir",
     "extract_with_grad",
     "gradient",
+    "inputs",
+    "kernel",
+    "kernels",
     "parse",
     "programs",
     "reference",

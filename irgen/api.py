@@ -13,23 +13,38 @@ from grammar.config import Grammar
 from grammar.generate import program_at
 from grammar.gradient import gradient as differentiate
 from grammar.parse import parse_program as parse
+from grammar.presets import GRAMMARS, SAFE_GRAMMARS
 from grammar.program import Program
 from grammar.reduce import reduce
 from grammar.reference import reference as run_reference
 from grammar.verify import verify
 from irgen import checking, streaming
 from irgen.catalog import find_backend, find_grammar, find_levels
+from irgen.chosen import CHOSEN
+from irgen.errors import UserError
 from irgen.record import Record
 from irgen.verdict import Verdict
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+    from irgen.harness import Kernel
+    from irgen.vectors import Arrays
+
+Grammars = str | Grammar | Sequence[str | Grammar]
+"""A preset's name, the path of a TOML file, a `Grammar`, several of these, or one of `BALANCED`."""
+
+BALANCED = {"all": tuple(GRAMMARS.values()), "safe": tuple(SAFE_GRAMMARS.values())}
+"""What stands for all presets, and for all of them in their differentiable-safe forms."""
+
 __all__ = [
     "capture",
     "check",
     "draw",
     "gradient",
+    "inputs",
+    "kernel",
+    "kernels",
     "parse",
     "programs",
     "reference",
@@ -144,11 +159,58 @@ def check(
     return checking.check(program, find_backend(backend), execution, style or Style())
 
 
-def programs(grammar: str | Grammar = "compound") -> SearchStrategy[Program]:
-    """A Hypothesis strategy for programs, to use with `@given` and `@example`."""
+def programs(grammar: Grammars | None = None) -> SearchStrategy[Program]:
+    """A Hypothesis strategy for programs, to use with `@given` and `@example`.
+
+    `grammar` is a preset's name, the path of a TOML file, a `Grammar`, several of these, "all" for
+    all presets or "safe" for their differentiable-safe forms; "compound" where none is given, or
+    what pytest was told by `--irgen-grammar`. UserError names what is unknown.
+    """
     from grammar import strategies
 
-    return strategies.programs(_grammar(grammar))
+    return strategies.programs(*_grammars(grammar))
+
+
+def inputs(program: Program, *, edges: bool = True) -> SearchStrategy[Arrays]:
+    """A Hypothesis strategy for the inputs of a program: a tuple of one array per parameter.
+
+    Arrays have the dtype and shape of their parameter, vector and matrix axes trailing, bfloat16 as
+    float32 values that it can hold. Their elements lie where programs are defined: floats in
+    [-4, 4], or [-1, 1] where the entry is a program, signed integers in [-8, 8], others in [0, 15].
+    Zeros, minus zero, equal elements and the ends are frequent. Failing examples shrink towards
+    zeros, then few other elements, 1 and simple numbers.
+
+    Without `edges` floats are neither zero nor at an end, and equal only by chance.
+    """
+    from irgen import input_strategy
+
+    return input_strategy.inputs(program, edges)
+
+
+def kernel(
+    program: Program | str, backend: str | None = None, style: Style | None = None
+) -> Kernel:
+    """The `Kernel` of a program, or of its text form, as `kernels` draws them; in the plainest
+    style unless one is given. UserError names an unknown backend."""
+    from irgen import harness
+
+    return harness.kernel(program, find_backend(backend or CHOSEN.backend).name, style or Style())
+
+
+def kernels(
+    backend: str | None = None, grammar: Grammars | None = None, *, styles: bool = True
+) -> SearchStrategy[Kernel]:
+    """A Hypothesis strategy for programs together with their source for a backend.
+
+    The backend is "warp" where none is named, or what pytest was told by `--irgen-backend`; it need
+    not be installed until a kernel is loaded or checked. `grammar` is as in `programs`. With
+    `styles` the spelling is drawn too. A failing example is shown as its source. UserError names
+    what is unknown.
+    """
+    from irgen import harness
+
+    chosen = find_backend(backend or CHOSEN.backend).name
+    return harness.kernels(chosen, _grammars(grammar), styles)
 
 
 def shrink(
@@ -163,6 +225,18 @@ def shrink(
     At most `steps` programs are tried. ValueError when the choices are no witness to begin with.
     """
     return reduce(_grammar(grammar), choices, witness, steps=steps).program
+
+
+def _grammars(named: Grammars | None) -> tuple[Grammar, ...]:
+    grammars = CHOSEN.grammar if named is None else named
+    if isinstance(grammars, str):
+        return BALANCED.get(grammars) or (find_grammar(grammars),)
+    if isinstance(grammars, Grammar):
+        return (grammars,)
+    found = tuple([_grammar(one) for one in grammars])
+    if not found:
+        raise UserError("no grammar is given: name one, or leave it out")
+    return found
 
 
 def _grammar(grammar: str | Grammar) -> Grammar:

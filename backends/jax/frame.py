@@ -48,12 +48,14 @@ IDIOMS: tuple[Idiom, ...] = (
 
 @dataclass(slots=True)
 class Sheet:
-    """What the units of one source share. `called` names the units written so far by number."""
+    """What the units of one source share. `called` names the units written so far by number;
+    `avoided` are spellings of ops to do without."""
 
     style: Style
     idiom: Idiom
     wide: bool
     names: Names
+    avoided: frozenset[str] = frozenset()
     called: dict[int, str] = field(default_factory=dict[int, str])
     modules: set[str] = field(default_factory=set[str])
 

@@ -30,9 +30,18 @@ def lower(program: Program, style: Style) -> s.Module:
     return _lower(program, style, main=False)[0]
 
 
-def render(program: Program, style: Style, *, main: bool = False) -> Rendered:
-    """Print the JAX source of a program; with `main`, a file that makes inputs and runs itself."""
-    module, made, arguments = _lower(program, style, main=main)
+def render(
+    program: Program,
+    style: Style,
+    *,
+    main: bool = False,
+    avoided: frozenset[str] = frozenset(),
+) -> Rendered:
+    """Print the JAX source of a program; with `main`, a file that makes inputs and runs itself.
+
+    `avoided` are spellings of ops to do without.
+    """
+    module, made, arguments = _lower(program, style, main=main, avoided=avoided)
     units = [
         RenderedUnit(each.definition.name, unit.kind)
         for each, unit in zip(made, program.units, strict=True)
@@ -56,11 +65,11 @@ def is_wide(program: Program) -> bool:
 
 
 def _lower(
-    program: Program, style: Style, *, main: bool
+    program: Program, style: Style, *, main: bool, avoided: frozenset[str] = frozenset()
 ) -> tuple[s.Module, list[Made], tuple[Argument, ...]]:
     names = Names(style, CLOSURES)
     wide = is_wide(program)
-    sheet = Sheet(style, IDIOMS[style.idiom % len(IDIOMS)], wide, names)
+    sheet = Sheet(style, IDIOMS[style.idiom % len(IDIOMS)], wide, names, avoided)
     made: list[Made] = []
     summaries: dict[int, Summary] = {}
     for number, unit in enumerate(program.units):

@@ -134,7 +134,7 @@ def _array_op(body: Body, statement: Statement) -> None:
     result = statement.results[0]
     operands = statement.operands
     types = tuple([value.type for value in operands])
-    choices = array_spellings(statement.op, types, statement.attribute)
+    choices = array_spellings(statement.op, types, statement.attribute, writer.sheet.avoided)
     spelling = choices[writer.choose(result.id, 0, len(choices))]
     writer.sheet.modules.update(spelling.modules)
     for value, count in zip(operands, spelling.uses, strict=True):

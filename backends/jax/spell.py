@@ -11,9 +11,9 @@ from functools import cache, lru_cache
 import numpy as np
 
 from backends import surface as s
-from backends.spelling import spelled
+from backends.spelling import kept, spelled
 from backends.template import OPERANDS, parse_template
-from grammar.ops import Instance
+from grammar.ops import OPS, Instance
 from grammar.ops.array import ARRAY_OPS
 from grammar.program import Attribute
 from grammar.types import BOOL, I32, Array, Element, Scalar, Type, int_limits
@@ -115,23 +115,35 @@ _ARRAY_INTEGERS = re.compile(r"""\"[^"]*"|\b(?:[in]|s[012]?)\b""")
 
 @lru_cache(maxsize=1 << 14)
 def spellings(
-    op: str, operands: tuple[Element, ...], result: Element, attribute: Attribute, lane: bool
+    op: str,
+    operands: tuple[Element, ...],
+    result: Element,
+    attribute: Attribute,
+    lane: bool,
+    avoided: frozenset[str] = frozenset(),
 ) -> tuple[Spelling, ...]:
-    """The spellings of a row at a typing, simplest first; `lane` where no value has lane axes."""
-    texts = spelled(op, Instance(operands, result), attribute, "jax", lane=lane)
-    return tuple(map(template, texts))
+    """The spellings of a row at a typing, simplest first, without those to avoid; `lane` where no
+    value has lane axes."""
+    instance = Instance(operands, result)
+    texts = spelled(op, instance, attribute, "jax", lane=lane)
+    found = kept(op, OPS[op].spellings(instance, "jax", lane=lane), avoided)
+    return tuple([template(texts[at]) for at in found])
 
 
 @lru_cache(maxsize=1 << 12)
 def array_spellings(
-    op: str, operands: tuple[Type, ...], attribute: Attribute
+    op: str,
+    operands: tuple[Type, ...],
+    attribute: Attribute,
+    avoided: frozenset[str] = frozenset(),
 ) -> tuple[Spelling, ...]:
-    """The spellings of an op on whole arrays, simplest first."""
+    """The spellings of an op on whole arrays, simplest first, without those to avoid."""
     holes = {"i": str(attribute)}
     if isinstance(attribute, tuple):
         inside = ", ".join(map(str, attribute)) + "," * (len(attribute) == 1)
         holes = {"s": f"({inside})"} | {f"s{at}": str(n) for at, n in enumerate(attribute)}
-    texts = ARRAY_OPS[op].spellings(operands, "jax")
+    listed = ARRAY_OPS[op].spellings(operands, "jax")
+    texts = [listed[at] for at in kept(op, listed, avoided)]
     return tuple([template(_ARRAY_INTEGERS.sub(lambda m: holes.get(m[0], m[0]), t)) for t in texts])
 
 

@@ -37,6 +37,7 @@ def emit_op(body: Body, statement: Statement) -> None:
         element_of(result.type),
         statement.attribute,
         lane,
+        writer.sheet.avoided,
     )
     spelling = choices[writer.choose(result.id, 0, len(choices))]
     writer.sheet.modules.update(spelling.modules)

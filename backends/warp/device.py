@@ -140,7 +140,7 @@ class _Lowering(Frame):
 
     def row(self, statement: Statement, out: list[s.Stmt]) -> None:
         (value,) = statement.results
-        found = spellings(statement)
+        found = spellings(statement, self.spelling.avoided)
         row = found[self.choose(0, value.id, len(found))]
         if any(is_number(self.bound[statement.operands[n].id]) for n in row.tests):
             row = found[0]

@@ -23,10 +23,19 @@ def lower(program: Program, style: Style) -> s.Module:
     return _lower(to_kernels(program), style, main=False)[0]
 
 
-def render(program: Program, style: Style, *, main: bool = False) -> Rendered:
-    """Print the Warp source of a program; with `main`, a file that makes inputs and runs itself."""
+def render(
+    program: Program,
+    style: Style,
+    *,
+    main: bool = False,
+    avoided: frozenset[str] = frozenset(),
+) -> Rendered:
+    """Print the Warp source of a program; with `main`, a file that makes inputs and runs itself.
+
+    `avoided` are spellings of ops, and names of `spell.AVOIDABLE`, to do without.
+    """
     program = to_kernels(program)
-    module, definitions = _lower(program, style, main=main)
+    module, definitions = _lower(program, style, main=main, avoided=avoided)
     entry = program.entry
     params = definitions[-1].params
     return Rendered(
@@ -49,9 +58,11 @@ def render(program: Program, style: Style, *, main: bool = False) -> Rendered:
     )
 
 
-def _lower(program: Program, style: Style, *, main: bool) -> tuple[s.Module, list[s.FunctionDef]]:
+def _lower(
+    program: Program, style: Style, *, main: bool, avoided: frozenset[str] = frozenset()
+) -> tuple[s.Module, list[s.FunctionDef]]:
     names = Names(style, DEFINABLE)
-    spelling = Spelling(style)
+    spelling = Spelling(style, avoided)
     unit_names = [names.fresh("driver" if u.kind == "program" else u.kind) for u in program.units]
     definitions: list[s.FunctionDef] = []
     for number, unit in enumerate(program.units):

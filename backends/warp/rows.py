@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from backends import surface as s
-from backends.spelling import spelled
-from backends.template import Template, parse_template
-from backends.warp.spell import Spelling
-from grammar.ops import Instance
+from backends.spelling import kept, spelled
+from backends.template import Template, parse_template, respelled
+from backends.warp.spell import WHERE, Spelling, wp
+from grammar.ops import OPS, Instance
 from grammar.program import Attribute, Statement
 from grammar.types import Element, scalar_of
 
@@ -29,24 +29,48 @@ class Row:
     width: int
 
 
-def spellings(statement: Statement) -> tuple[Row, ...]:
-    """The spellings of a statement's op, simplest first."""
+def spellings(statement: Statement, avoided: frozenset[str] = frozenset()) -> tuple[Row, ...]:
+    """The spellings of a statement's op, simplest first, without those to avoid."""
     operands = tuple([value.type for value in statement.operands])
-    return _spellings(statement.op, operands, statement.results[0].type, statement.attribute)  # pyright: ignore[reportArgumentType]
+    return _spellings(
+        statement.op,
+        operands,  # pyright: ignore[reportArgumentType]
+        statement.results[0].type,  # pyright: ignore[reportArgumentType]
+        statement.attribute,
+        avoided,
+    )
 
 
 @lru_cache(maxsize=1 << 14)
 def _spellings(
-    op: str, operands: tuple[Element, ...], result: Element, attribute: Attribute
+    op: str,
+    operands: tuple[Element, ...],
+    result: Element,
+    attribute: Attribute,
+    avoided: frozenset[str],
 ) -> tuple[Row, ...]:
-    return tuple(map(_row, spelled(op, Instance(operands, result), attribute, "warp")))
+    instance = Instance(operands, result)
+    texts = spelled(op, instance, attribute, "warp")
+    found = kept(op, OPS[op].spellings(instance, "warp"), avoided)
+    return tuple([_row(texts[at], WHERE in avoided) for at in found])
 
 
-def _row(text: str) -> Row:
+def _row(text: str, selects: bool) -> Row:
     template = parse_template(text)
+    if selects and WHERE in text:
+        template = respelled(template, _select)
     repeated = tuple([number for number, uses in enumerate(template.uses) if uses > 1])
     tests = tuple(sorted({ord(name) - ord("a") for name in _tests(template.expr)}))
     return Row(template, repeated, tests, len(text) - sum(template.uses))
+
+
+def _select(expr: s.Expr) -> s.Expr:
+    """`wp.select(c, y, x)` for `wp.where(c, x, y)`."""
+    match expr:
+        case s.Call(func=s.Attribute(attr="where"), args=(test, left, right)):
+            return s.Call(wp("select"), (test, right, left))
+        case _:
+            return expr
 
 
 def _tests(expr: object) -> set[str]:

@@ -17,6 +17,15 @@ DEFINABLE = tuple(f"{kind}bf16" for n in "234" for kind in (f"vec{n}", f"mat{n}{
 
 _ARRAYS = ("array", "array2d", "array3d", "array4d")
 
+SUBSCRIPTED = "wp.array[...]"
+WHERE = "wp.where"
+
+AVOIDABLE = {
+    SUBSCRIPTED: "array annotations are subscripted: else `wp.array(dtype=...)` stands for them",
+    WHERE: "values are chosen by `wp.where`: else `wp.select`, the condition first, does",
+}
+"""Constructs that old releases lack, by name, and what is written without them."""
+
 
 @lru_cache(maxsize=1024)
 def wp(name: str) -> s.Attribute:
@@ -29,12 +38,15 @@ class Spelling:
     `wp.array2d(dtype=...)`, `wp.array(dtype=..., ndim=2)` or `wp.array2d[...]`.
 
     Warp has no names for vectors and matrices of bfloat16, so a source that uses some defines them
-    on its own; `defined` collects those.
+    on its own; `defined` collects those. It does without the spellings that are `avoided`.
     """
 
-    def __init__(self, style: Style) -> None:
+    def __init__(self, style: Style, avoided: frozenset[str] = frozenset()) -> None:
+        self.avoided = avoided
         self.builtin = style.idiom % 2 == 1
         self.array = style.idiom // 2 % 3
+        if self.array == 2 and SUBSCRIPTED in avoided:
+            self.array = 0
         self.single = "f" if style.idiom // 6 % 2 else ""
         self.defined: dict[str, s.Expr] = {}
         self._types: dict[Type, s.Expr] = {}

@@ -10,11 +10,22 @@ from grammar.ops.function import FUNCTION
 from grammar.ops.integer import INTEGER
 from grammar.ops.logic import LOGIC
 from grammar.ops.matrix import MATRIX
+from grammar.ops.uncommon import UNCOMMON
 from grammar.ops.vector import VECTOR
 
 OPS: dict[str, Op] = {
     op.name: op
-    for op in (*FLOAT, *FUNCTION, *ACTIVATION, *INTEGER, *LOGIC, *VECTOR, *COMPONENT, *MATRIX)
+    for op in (
+        *FLOAT,
+        *FUNCTION,
+        *ACTIVATION,
+        *INTEGER,
+        *LOGIC,
+        *VECTOR,
+        *COMPONENT,
+        *MATRIX,
+        *UNCOMMON,
+    )
 }
 
 __all__ = ["OPS", "Instance", "Op"]

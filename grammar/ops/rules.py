@@ -13,6 +13,7 @@ from collections.abc import Callable
 from grammar.ops.base import Instance, size_of
 from grammar.ops.integer_rules import INTEGER_RULES, integer, products, squares
 from grammar.ops.interval import DOMINANT, TRUTH, ZERO, Range, full, join, real
+from grammar.ops.uncommon import WIDE
 from grammar.types import Scalar, scalar_of
 
 Rule = Callable[[tuple[Range, ...], Instance, int], Range]
@@ -281,6 +282,7 @@ RULES: dict[str, Rule] = {
     "add": _binary(lambda a, b: (a[0] + b[0], a[1] + b[1]), add),
     "sub": _binary(lambda a, b: (a[0] - b[1], a[1] - b[0]), sub),
     "mul": _binary(products, mul),
+    "wide_offset": _unary(lambda a: (a[0] + WIDE, a[1] + WIDE), lambda a: a),
     "neg": _unary(lambda a: (-a[1], -a[0]), _neg),
     "square": _unary(lambda a: squares(a), _square),
     "abs": _unary(lambda a: (max(a[0], -a[1], 0), max(-a[0], a[1])), _absolute),
@@ -314,6 +316,7 @@ RULES: dict[str, Rule] = {
     "pow": _pair(_pow),
     "hypot": _pair(lambda a, b: _root(add(_square(a), _square(b)))),
     "exp": _first(_exp),
+    "expm1": _first(lambda a: real(ZERO, _exponent(a[1]), 0)),
     "log": _first(_log),
     "sinh": _first(_sinh),
     "cosh": _first(lambda a: real(-1, _exponent(a[1]), 1)),

@@ -207,7 +207,9 @@ def fuzz(
     count: Annotated[
         int | None, typer.Option("--count", "-n", help="How many programs in all.")
     ] = None,
-    time: Annotated[str | None, typer.Option("--time", "-t", help="How long: 90s, 10m, 2h.")] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", "-t", help="How long: 90s, 10m, 2h.")
+    ] = None,
     seed: SeedOption = 0,
     workers: WorkersOption = 1,
     target: Annotated[

@@ -46,13 +46,15 @@ class Lines:
                     "bucket": found.bucket,
                     "kind": found.symptom.kind,
                     "direction": found.symptom.direction,
-                    "index": found.index,
+                    "index": found.address.index if found.address else None,
+                    "repro": found.exit_code,
                     "folder": str(folder),
                     "new": found.bucket not in self._known,
                 }
             )
         if step.unconfirmed is not None:
-            _print({"event": "unconfirmed", "kind": step.unconfirmed.kind, "way": step.unconfirmed.way})
+            symptom = step.unconfirmed
+            _print({"event": "unconfirmed", "kind": symptom.kind, "way": symptom.way})
         if time.monotonic() - self._told >= _TOLD_EVERY:
             self._told = time.monotonic()
             _print({"event": "progress", **_figures(step)})
@@ -96,7 +98,7 @@ class Live:
         if step.found is not None:
             found, folder = step.found
             self._live.console.print(
-                f"[bold red]{found.bucket}[/]  {found.symptom.kind}, index {found.index}: {folder}",
+                f"[bold red]{found.bucket}[/]  {found.symptom.kind}: {folder}",
                 highlight=False,
             )
         now = time.monotonic()
@@ -107,11 +109,13 @@ class Live:
 
     def end(self, plan: Plan, found: Sequence[Finding], new: Sequence[Finding]) -> None:
         """Print the outcome, a line a bucket."""
+        from irgen.fuzz.finding import folder_name
+
         if self._last is not None:
             self._live.console.print(self._table(self._last))
         for one in found:
             word = "new" if one in new else "known"
-            print_text(f"{word}\t{one.bucket}\t{plan.out / one.folder}\n")
+            print_text(f"{word}\t{one.bucket}\t{plan.out / folder_name(one.bucket)}\n")
         if not found:
             print_text("no findings\n")
 
@@ -173,5 +177,3 @@ def _print(row: dict[str, object]) -> None:
     import msgspec
 
     print_text(msgspec.json.encode(row).decode() + "\n")
-
-

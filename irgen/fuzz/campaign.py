@@ -7,6 +7,7 @@ workers there are. A campaign is a folder: its findings, and a state from which 
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from irgen.fuzz.buckets import Bucket
     from irgen.fuzz.finding import Finding
     from irgen.service import Drawn
+
+PATIENCE = 2
+"""While a case shrinks, one that takes too long is tried again with so many times the limit."""
 
 SAVE_EVERY = 64
 """Programs between two writes of the state. Findings are written at once."""
@@ -57,7 +61,7 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one more program brought: a finding and its folder, or a symptom that did not show
-    again, or a line on what is being done."""
+    again, or what is being done and takes a while."""
 
     state: State
     coverage: Coverage
@@ -194,22 +198,28 @@ class _Course:
         """The finding that a case shrinks to, or a hit of one there is."""
         plan, state = self.plan, self.state
         first = case(drawn.program, drawn.style)
-        with examine.examiner(plan.setup, plan.workers) as examiner:
+        with examine.examiner(plan.setup, plan.workers, PATIENCE) as examiner:
+            first, symptom = examine.settled(plan.setup, first, symptom)
             witness = examine.witness(examiner, symptom)
             if not witness([first])[0]:
                 state.unconfirmed += 1
                 return Step(state, self.coverage, unconfirmed=symptom)
             shrunk = shrink(first, witness, seconds=plan.patience, clock=self.clock)
             (examined,) = examiner([shrunk.case])
-        least = next(one for one in examined.symptoms if one.signature == symptom.signature)
+        least = next((one for one in examined.symptoms if one.signature == symptom.signature), None)
+        if least is None:
+            state.unconfirmed += 1
+            return Step(state, self.coverage, unconfirmed=symptom)
         bucket = buckets.bucket(shrunk.case, least)
         for name, other in sorted(self.buckets.items()):
             if buckets.same(other, bucket):
-                self.state.hits(name).add(drawn.index)
+                state.hits(name).add(drawn.index)
                 return Step(state, self.coverage)
-        made = finding.make(
-            plan.setup, drawn, first, shrunk, bucket, least, examined.verdicts
-        )
+        made = finding.make(plan.setup, drawn, first, shrunk, bucket, least, examined.verdicts)
+        # Written at once, and again with what its repro shows: that takes a while.
+        finding.write(made, plan.out)
+        target = plan.setup.target
+        made = finding.confirmed(made, target.python if target else sys.executable)
         folder = finding.write(made, plan.out)
         self.buckets[made.bucket] = bucket
         state.hits(made.bucket).add(drawn.index)

@@ -1,4 +1,4 @@
-"""What of the language programs have used: ops, and pairs of an op and one that takes its result."""
+"""What of the language was used: ops, and pairs of an op and one that takes its result."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from irgen.targets.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """One way to tell right from wrong. `ways` are the ways to run a case, by backend, that it needs
-    besides the base one; it looks at the backends it names there."""
+    """One way to tell right from wrong. `ways` are, for each backend that it looks at, the ways to
+    run a case that it needs besides the base one."""
 
     name: str
     doc: str
@@ -39,7 +39,7 @@ ORACLES: dict[str, Oracle] = {
         Oracle("cost", "compile time and size of the code against those of its like", _BOTH),
     )
 }
-"""Oracles by name. The ways that they need run in an interpreter of their own, by the public API."""
+"""Oracles by name. Their ways run in an interpreter of their own, by the public API."""
 
 REFERENCE: tuple[str, ...] = ("values", "gradients", "failures")
 """Those that are on unless others are named."""
@@ -51,9 +51,9 @@ BASE: Mapping[str, str] = {"warp": "cpu", "jax": "compiled"}
 @dataclass(frozen=True, slots=True)
 class Setup:
     """How to examine cases. `target` is None for the backend that is installed beside irgen.
-    `limitations` off, what is known to be wrong is reported like anything else. With `against`, only
-    what shows at one of the two targets is a symptom. `avoided` spellings are not used in sources:
-    the target lacks them."""
+    `limitations` off, what is known to be wrong is reported like anything else. With `against`,
+    only what shows at one of the two targets is a symptom. `avoided` spellings are not used in
+    sources: the target lacks them."""
 
     backend: str
     target: Target | None = None
@@ -73,4 +73,4 @@ def known_oracles(names: tuple[str, ...], backend: str) -> tuple[str, ...]:
         if name != "all" and backend not in ORACLES[name].ways:
             raise UserError(f"oracle {name!r} does not look at {backend}")
         chosen |= {one.name for one in ORACLES.values() if name in (one.name, "all")}
-    return tuple([one.name for one in ORACLES.values() if one.name in chosen and backend in one.ways])
+    return tuple([name for name, one in ORACLES.items() if name in chosen and backend in one.ways])

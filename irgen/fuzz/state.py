@@ -50,9 +50,7 @@ class State(msgspec.Struct):
 
     def count(self, examined: Examined) -> None:
         """Count what was said of one program."""
-        outcomes = {
-            outcome for verdict in examined.verdicts for outcome in (verdict.forward, verdict.gradient)
-        }
+        outcomes = {outcome for one in examined.verdicts for outcome in (one.forward, one.gradient)}
         self.symptomatic += bool(examined.unexplained)
         for name in sorted({one.known for one in examined.symptoms if one.known}):
             self.explained[name] = self.explained.get(name, 0) + 1

@@ -113,8 +113,9 @@ class Session(Generic[Task, Result]):
 class _Course(Generic[Task, Result]):
     """How far a run is: `taken` tasks of `source`, results `known` by position and not given yet.
 
-    Batches grow from `smallest` to `largest` tasks; `batches` were made; `open` of them, or of their parts, are with the crew. `failed` is the
-    failure that the run ends with, and the position where it does.
+    Batches grow from `smallest` to `largest` tasks; `batches` were made; `open` of them, or of
+    their parts, are with the crew. `failed` is the failure that the run ends with, and the position
+    where it does.
     """
 
     crew: Crew

@@ -37,7 +37,8 @@ def test_a_list_is_shared_evenly_from_the_start() -> None:
 def test_a_death_costs_one_task_and_no_list() -> None:
     with Session(pool_work.work, workers=1, limits=QUICK) as session:
         given = [Task(0), Task(1, "SIGSEGV"), Task(2)]
-        assert session.map(given) == [answer(given[0]), Lost("crashed", "SIGSEGV"), answer(given[2])]
+        dead = Lost("crashed", "SIGSEGV")
+        assert session.map(given) == [answer(given[0]), dead, answer(given[2])]
         assert session.map(_tasks(3)) == [answer(task) for task in _tasks(3)]
 
 

@@ -65,7 +65,7 @@ def test_a_baseline_reads_back_and_takes_notes(tmp_path: Path) -> None:
 
 
 def test_a_baseline_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read .*none"):
+    with pytest.raises(UserError, match=r"cannot read .*none"):
         baseline.read(tmp_path / "none")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="is no text"):

@@ -1,0 +1,49 @@
+"""Running the text of a repro, as its readers will run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+SHOWS = 1
+"""The exit code of a repro where the bug shows."""
+
+UNSURE = -1
+"""Stands for an exit code where two runs differ, or one did not end."""
+
+LONGEST = 4000
+"""So many characters of what a repro prints are kept, the last ones."""
+
+
+def ran(text: str, python: str, seconds: float) -> tuple[int, str]:
+    """The exit code of a repro and what it prints; killed, with its children, after the seconds."""
+    with tempfile.TemporaryDirectory(prefix="irgen-repro-") as folder:
+        path = Path(folder, "repro.py")
+        path.write_text(text, encoding="utf-8")
+        environment = {**os.environ, "WARP_CACHE_PATH": folder}
+        process = subprocess.Popen(
+            [python, str(path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            output, _ = process.communicate()
+            return UNSURE, f"no end within {seconds} s"
+        return process.returncode, _told(output, folder)
+
+
+def _told(output: str, folder: str) -> str:
+    """What a repro prints, without the greetings of Warp and the names of scratch files."""
+    greeting = ("Warp ", "   ", "Module ")
+    lines = [line for line in output.splitlines() if not line.startswith(greeting)]
+    return "\n".join(lines).replace(f"{folder}{os.sep}", "")[-LONGEST:]
