@@ -156,7 +156,7 @@ def _interior(
     count = 1 << digits
     whole = 1 + ((words >> np.uint64(8)) % np.uint64(count - 1)).astype(np.int64)
     sign = 1 - 2 * (words & np.uint64(1)).astype(np.int64)
-    return sign * whole * (2.0**exponent / count)
+    return (sign * whole).astype(np.float64) * (2.0**exponent / count)
 
 
 def _words(key: str, count: int) -> NDArray[np.uint64]:

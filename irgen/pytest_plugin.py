@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator
 from types import CodeType, FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -106,8 +106,7 @@ def _body(item: pytest.Item) -> CodeType | None:
 def _errors(error: BaseException) -> Iterator[BaseException]:
     """An error, or those of a group: Hypothesis raises one where it has found several bugs."""
     if isinstance(error, BaseExceptionGroup):
-        inside: tuple[BaseException, ...] = error.exceptions  # pyright: ignore[reportUnknownMemberType]
-        for one in inside:
+        for one in cast("BaseExceptionGroup[BaseException]", error).exceptions:
             yield from _errors(one)
     else:
         yield error

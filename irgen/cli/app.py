@@ -16,7 +16,7 @@ from irgen.cli.output import ReaderGone, discard_output, flush_output
 from irgen.errors import UserError
 
 DEFAULT_GRAMMAR = "compound"
-FUZZ_GRAMMAR = "fuzz"
+FUZZ_GRAMMARS = ("fuzz", "fuzz-program", "fuzz-arrays")
 DIFFERENT = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -58,6 +58,14 @@ VerifyOption = Annotated[
 ExecuteOption = Annotated[
     list[str] | None,
     typer.Option("--execute", "-e", help="Also run in this way: compiled (jax). Repeatable."),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(help="warp-lang==1.12.1, jax==0.8.3, or the path of an interpreter."),
+]
+OracleOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Only these; all for all. By default values,gradients,failures."),
 ]
 WorkersOption = Annotated[int, typer.Option("--workers", "-w", help="Processes that run programs.")]
 
@@ -202,7 +210,7 @@ def fuzz(
     backend: BackendOption = "warp",
     grammar: Annotated[
         list[str] | None,
-        typer.Option("--grammar", "-g", help="Only these; repeatable.", show_default="fuzz"),
+        typer.Option("--grammar", "-g", help="Only these; repeatable.", show_default="fuzz ones"),
     ] = None,
     count: Annotated[
         int | None, typer.Option("--count", "-n", help="How many programs in all.")
@@ -212,18 +220,12 @@ def fuzz(
     ] = None,
     seed: SeedOption = 0,
     workers: WorkersOption = 1,
-    target: Annotated[
-        str | None,
-        typer.Option(help="warp-lang==1.12.1, jax==0.8.3, or the path of an interpreter."),
-    ] = None,
+    target: TargetOption = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(metavar="A B", help="Report what differs between two targets."),
     ] = None,
-    oracle: Annotated[
-        list[str] | None,
-        typer.Option(help="Only these; all for all. By default values,gradients,failures."),
-    ] = None,
+    oracle: OracleOption = None,
     limitations: Annotated[
         bool,
         typer.Option(
@@ -247,7 +249,7 @@ def fuzz(
     found = fuzz(
         Request(
             backend=backend,
-            grammars=_split(grammar) or (FUZZ_GRAMMAR,),
+            grammars=_split(grammar) or FUZZ_GRAMMARS,
             seed=seed,
             count=count,
             time=time,
@@ -262,6 +264,30 @@ def fuzz(
         )
     )
     if not found:
+        raise typer.Exit(DIFFERENT)
+
+
+@app.command()
+def replay(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="A finding's folder, FILE:LINE of a row, a file with a program or with choices.",
+        ),
+    ],
+    grammar: GrammarOption = None,
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", "-b", help=" or ".join(BACKENDS) + ".", show_default="warp"),
+    ] = None,
+    target: TargetOption = None,
+    oracle: OracleOption = None,
+) -> None:
+    """Run a finding, a row, choices or a program again; exits with 1 where something is wrong."""
+    from irgen.cli.replay import Request, replay
+
+    if not replay(Request(what, grammar, backend, target, _split(oracle))):
         raise typer.Exit(DIFFERENT)
 
 

@@ -15,6 +15,8 @@ from irgen.errors import UserError
 if TYPE_CHECKING:
     from irgen.fuzz.campaign import Plan
     from irgen.fuzz.setup import Setup
+    from irgen.targets.lacks import Lacks
+    from irgen.targets.target import Target
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -66,6 +68,7 @@ def seconds(option: str, text: str) -> float:
 def _plan(request: Request) -> Plan:
     from irgen.catalog import find_grammar
     from irgen.fuzz.campaign import Plan
+    from irgen.targets.lacks import restricted
 
     if request.workers < 1:
         raise UserError(f"--workers {request.workers}: at least one is needed")
@@ -77,13 +80,10 @@ def _plan(request: Request) -> Plan:
     patience = seconds("--shrink-time", request.patience)
     grammars = tuple([find_grammar(name) for name in request.grammars])
     setup = _setup(request)
-    if setup.target is not None:
-        from irgen.targets.probe import lacks, restricted
-
-        for target in filter(None, (setup.target, setup.against)):
-            missing = lacks(target)
-            grammars = tuple([restricted(grammar, missing) for grammar in grammars])
-            setup = replace(setup, avoided=setup.avoided | missing.spellings)
+    for target in filter(None, (setup.target, setup.against)):
+        found = _lacks(target)
+        grammars = tuple([restricted(grammar, found) for grammar in grammars])
+        setup = replace(setup, avoided=setup.avoided | set(found.avoided))
     return Plan(
         setup=setup,
         grammars=grammars,
@@ -109,3 +109,17 @@ def _setup(request: Request) -> Setup:
     target = resolve(request.target, backend.name)
     against = None if request.against is None else resolve(request.against, backend.name)
     return Setup(backend.name, target, oracles, request.limitations, against)
+
+
+def _lacks(target: Target) -> Lacks:
+    """What a target lacks, told on stderr: the grammar goes without."""
+    from irgen.targets.probe import probe
+
+    found = probe(target, _tell)
+    for line in found.lines():
+        _tell(f"{target.name} lacks {line}")
+    return found
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -81,9 +81,15 @@ def refusals(
                 size = -(-len(group) // _PARTS)
                 parts += [group[at : at + size] for at in range(0, len(group), size)]
             elif answer[0] in REFUSED:
-                refused[group[0]] = answer[1] or answer[0]
+                refused[group[0]] = said(answer)
         pending = parts
     return refused
+
+
+def said(answer: Answer) -> str:
+    """What a target says of a program that it refuses, without where in the program."""
+    reason, detail = answer
+    return detail.rsplit(" ;", 1)[-1].split(". ", 1)[0] or reason
 
 
 def _answer(found: Execution) -> Answer:

@@ -11,6 +11,7 @@ import msgspec
 
 from grammar.config import Grammar
 from grammar.drawing.layers import LAYERS
+from grammar.drawing.network import ACTIVATIONS
 from grammar.ops import OPS
 from grammar.ranges import DOMAINS, TAME
 from grammar.types import Element, Matrix, Scalar, Vector, parse_type, scalar_of
@@ -90,7 +91,9 @@ def _changes(grammar: Grammar, lacks: Lacks) -> Iterator[tuple[str, object]]:
     ops = {
         one.name: 0
         for one in lacks.missing
-        if one.kind == "op" and any(_used(left, _elements(typing)) for typing in one.typings)
+        if one.kind == "op"
+        and _weighed(grammar, one.name)
+        and any(_used(left, _elements(typing)) for typing in one.typings)
     }
     if ops:
         yield "ops", {**grammar.ops, **ops}
@@ -141,6 +144,13 @@ def _gone(grammar: Grammar, lacks: Lacks) -> _Gone:
             else:
                 raise UserError(f"no program does without what the target lacks: {one}")
     return _Gone(frozenset(types), frozenset(forms))
+
+
+def _weighed(grammar: Grammar, name: str) -> bool:
+    """Whether programs of a grammar may have an op because of its weight."""
+    row = OPS[name]
+    weight = grammar.ops.get(name, row.weight if grammar.groups.get(row.group, 0) else 0)
+    return weight > 0 or (grammar.shape == "arrays" and name in ACTIVATIONS)
 
 
 def _used(grammar: Grammar, elements: frozenset[Element]) -> bool:

@@ -36,9 +36,7 @@ class ArrayForm:
         units = ProgramBuilder()
         units.program(
             self.operands,
-            lambda b, *given: b.op(
-                self.op, *given, attribute=self.attribute, result=self.result
-            ),
+            lambda b, *given: b.op(self.op, *given, attribute=self.attribute, result=self.result),
         )
         return units.finish()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,8 +14,10 @@ from grammar.config import GRAMMAR_VERSION
 from grammar.drawing.layers import LAYERS
 from grammar.ops import OPS
 from grammar.ops.array import ARRAY_OPS
+from grammar.passes.kernels import to_kernels
+from grammar.program import statements
 from irgen.errors import UserError
-from irgen.targets.asking import REFUSED, TAKEN, Ask, asking, connect, refusals
+from irgen.targets.asking import REFUSED, TAKEN, Ask, asking, connect, refusals, said
 from irgen.targets.building import cache_folder
 from irgen.targets.lacks import Lack, Lacks
 from irgen.targets.layer_trials import (
@@ -38,7 +40,7 @@ from irgen.targets.trials import (
     spelled_so,
 )
 
-PROBE_VERSION = 1
+PROBE_VERSION = 2
 """Raised when the same rows are tried in another way."""
 
 _GROUP = 40
@@ -96,16 +98,21 @@ def lacking(target: Target, ask: Ask) -> Lacks:
         ask, groups(known, _GROUP), lambda found: spelled_so(found, backend, avoided)
     )
     ops, spelled = _ops(known, refused)
-    layers, arrays = _layers(ask, backend, avoided | spelled)
+    if any(array_texts(form, backend) for form in array_forms()):
+        layers, arrays = _layers(ask, backend, avoided | spelled)
+    else:  # they become kernels of ops that were asked for
+        layers, arrays = _kernels({lack.name: lack for lack in ops}), frozenset[str]()
     return Lacks((*missing, *ops, *layers), tuple(sorted(avoided | spelled | arrays)))
 
 
 def _constructs(ask: Ask, avoided: frozenset[str]) -> Iterator[Lack]:
-    asked = [(at, Trial(one, avoided=avoided)) for at, found in constructs().items() for one in found]
+    asked = [
+        (at, Trial(one, avoided=avoided)) for at, found in constructs().items() for one in found
+    ]
     told: dict[tuple[str, str], str] = {}
     for (at, _), (reason, detail) in zip(asked, ask([trial for _, trial in asked]), strict=True):
         if reason in REFUSED:
-            told.setdefault(at, detail or reason)
+            told.setdefault(at, said((reason, detail)))
     for (kind, name), why in told.items():
         yield Lack(kind, name, why)
 
@@ -134,13 +141,11 @@ def _ops(known: list[Form], refused: dict[Form, str]) -> tuple[list[Lack], froze
     return missing, frozenset(avoided)
 
 
-def _layers(
-    ask: Ask, backend: str, avoided: frozenset[str]
-) -> tuple[list[Lack], frozenset[str]]:
+def _layers(ask: Ask, backend: str, avoided: frozenset[str]) -> tuple[list[Lack], frozenset[str]]:
     """The layers whose ops on whole arrays are refused, and the spellings to avoid of others."""
     asked: list[tuple[ArrayForm, str]] = []
     for form in array_forms():
-        asked += [(form, text) for text in array_texts(form, backend) or ("",)]
+        asked += [(form, text) for text in array_texts(form, backend)]
     trials = [array_trial(form, text, backend, avoided) for form, text in asked]
     refused: dict[str, str] = {}
     spelled: set[str] = set()
@@ -149,7 +154,7 @@ def _layers(
         if reason not in REFUSED:
             taken.add(form)
         else:
-            refused.setdefault(form.op, detail or reason)
+            refused.setdefault(form.op, said((reason, detail)))
             spelled.add(avoidable(form.op, text))
     whole = {form.op for form in array_forms() if form not in taken}
     missing = [
@@ -158,6 +163,20 @@ def _layers(
         if (gone := sorted(ops & whole))
     ]
     return missing, frozenset([one for one in spelled if one.split(":")[0] not in whole])
+
+
+def _kernels(ops: Mapping[str, Lack]) -> list[Lack]:
+    """The layers whose kernels hold an op that is missing."""
+    gone: dict[str, Lack] = {}
+    for form in array_forms():
+        used = {statement.op for statement in statements(to_kernels(form.program))}
+        for name in sorted(used & ops.keys()):
+            gone.setdefault(form.op, ops[name])
+    return [
+        Lack("layer", name, f"it needs {gone[needed[0]]}")
+        for name, found in layer_ops().items()
+        if (needed := sorted(found & gone.keys()))
+    ]
 
 
 def _kept(target: Target) -> Path:

@@ -85,8 +85,10 @@ def forms(backend: str) -> list[Form]:
 
 def _tells(instance: Instance) -> bool:
     size = size_of(instance)
-    return size in (0, _SIZE) or scalar_of(instance.result) in (F32, I32, BOOL) and all(
-        scalar_of(type_) in (F32, I32, BOOL) for type_ in instance.operands
+    return (
+        size in (0, _SIZE)
+        or scalar_of(instance.result) in (F32, I32, BOOL)
+        and all(scalar_of(type_) in (F32, I32, BOOL) for type_ in instance.operands)
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -188,15 +189,30 @@ def test_two_arrays_never_become_one() -> None:
 
 
 def test_a_launch_alone_is_fed_what_it_is_launched_on() -> None:
-    program = drawn("program", 0)
-    inputs = make(program)[0]
+    program = parse("""irgen 1
+kernel @0 [3] (%0: i32, %1: f32[3], %2: i32, %3: f32[3]) {
+  %4: f32 = load %1, %0
+  %5: f32 = cast %2
+  %6: f32 = add %4, %5
+  store %3, %0, %6
+  yield
+}
+program @1(%0: f32[3], %1: i32) -> f32[3] {
+  %2: f32[3] = zeros
+  %3: f32[3] = zeros
+  %4: i32 = const 5
+  launch %0, %4, %2 {0}
+  launch %2, %1, %3 {0}
+  return %3
+}
+""")
+    inputs = (np.arange(3, dtype=np.float32), np.asarray(7, np.int32))
     found = [edit.apply(program, clean=False) for edit in launched(program, inputs)]
-    assert found
+    fed = [[array.tolist() for array in one.inputs or ()] for one in found if one]
+    assert fed == [[[0, 1, 2], 5, [0, 0, 0]], [[5, 6, 7], 7, [0, 0, 0]]]
     for one in found:
         assert one is not None
-        assert one.inputs is not None
         assert one.program.entry.kind == "kernel"
-        assert len(one.inputs) == len(one.program.entry.parameters)
 
 
 def test_literals_are_ordered() -> None:

@@ -23,7 +23,7 @@ from irgen.fuzz.shrink import Shrunk, shrink
 from irgen.fuzz.tame import wild
 from irgen.service import draw
 from tests.quality.shrinking import find
-from tests.quality.witnesses import WITNESSES
+from tests.quality.witnesses import WITNESSES, has_op
 
 STYLE = Style(salt=77, idiom=5, naming=3, inlining=2)
 
@@ -197,7 +197,12 @@ kernel @0 [12] (%0: i32, %1: f64[12], %2: f64[12]) {
     first = Case(program, STYLE, (fed, *first.inputs[1:]), first.cotangents)
 
     def witness(cases: Sequence[Case]) -> list[bool]:
-        return [bool((reference(one.program, one.inputs)[0] > 2).any()) for one in cases]
+        return [
+            has_op("load")(one.program)
+            and any(array.dtype.kind == "f" and (array > 2).any() for array in one.inputs)
+            and bool((reference(one.program, one.inputs)[0] > 2).any())
+            for one in cases
+        ]
 
     found = shrink(first, witness)
     assert found.finished
