@@ -30,7 +30,7 @@ def spelled(
 
 
 def avoidable(name: str, text: str) -> str:
-    """How the spelling of an op is named among those to avoid, such as `select: wp.where(a, b, c)`."""
+    """The name of an op's spelling among those to avoid, such as `select: wp.where(a, b, c)`."""
     return f"{name}: {text}"
 
 

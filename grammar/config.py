@@ -34,7 +34,9 @@ class Grammar:
     - `groups`: weight of each op family (`irgen ops` lists them); `ops`: weight of single ops,
       overriding their own.
     - `types`: weight of each scalar type; `forms`: scalar, vector and matrix inputs.
-    - `control`: weight of each statement kind: op, if, for, while, load, store, atomic, call.
+    - `control`: weight of each statement kind: op, if, for, while, load, store, atomic, call;
+      strided (a loop over values from elsewhere than zero, in steps of 2 or 3, perhaps over
+      nothing) and wide_atomic (an atomic on i64, u64 or u32, those the grammar has).
     - `exits`: break, continue and return out of branches, in percent of branches that could.
     - `depth`: how deep control flow nests. `trips`: most rounds of a loop.
     - `dynamic`: percent of loops whose bounds are values, not constants.

@@ -239,6 +239,8 @@ _WIDE_CONTROL = {
     "store": 4,
     "atomic": 4,
     "call": 3,
+    "strided": 2,
+    "wide_atomic": 2,
 }
 _WIDE_GROUPS = {
     **dict.fromkeys(_ALL, 6),

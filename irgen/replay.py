@@ -6,7 +6,7 @@ source is printed anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -204,8 +204,14 @@ def _again(found: Finding | None, symptoms: Sequence[Symptom]) -> Symptom | None
     return next((one for one in symptoms if (one.kind, one.direction) == wanted), None)
 
 
-def setup_of(backend: str, target: str | None, oracles: tuple[str, ...] = ()) -> Setup:
-    """How to examine on a backend, or at a target; UserError where that cannot be had."""
+def setup_of(
+    backend: str,
+    target: str | None,
+    oracles: tuple[str, ...] = (),
+    tell: Callable[[str], None] | None = None,
+) -> Setup:
+    """How to examine on a backend, or at a target; UserError where that cannot be had. `tell` is
+    told what takes long."""
     from irgen.catalog import find_backend
     from irgen.fuzz.setup import known_oracles
 
@@ -218,4 +224,4 @@ def setup_of(backend: str, target: str | None, oracles: tuple[str, ...] = ()) ->
     from irgen.targets.probe import probe
 
     resolved = resolve(target, language.name)
-    return Setup(language.name, resolved, chosen, avoided=frozenset(probe(resolved).avoided))
+    return Setup(language.name, resolved, chosen, avoided=frozenset(probe(resolved, tell).avoided))

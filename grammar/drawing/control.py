@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from grammar import guards, ranges
 from grammar.drawing.body import Body, Loop
-from grammar.drawing.memory import atomic, count_parameter, load, store
+from grammar.drawing.counting import Counting, counting, stop_value, striding
+from grammar.drawing.memory import atomic, load, store, wide_atomic
 from grammar.drawing.operands import (
     NEVER,
     anchor,
@@ -54,12 +55,16 @@ def _statement(source: Source, body: Body, least: int, most: int, count: int) ->
             loop(body)
         case "while":
             bounded_while(body)
+        case "strided":
+            strided(body)
         case "load" if body.memory is not None:
             load(body)
         case "store" if body.memory is not None:
             store(body)
         case "atomic" if body.memory is not None:
             atomic(body)
+        case "wide_atomic" if body.memory is not None:
+            wide_atomic(body)
         case "call" if body.library.signatures or not body.library.complete:
             call(body)
         case _:
@@ -241,26 +246,41 @@ def loop(body: Body) -> None:
     below = source.below
     grammar = body.tables.grammar
     zero = body.constant(I32, 0)
-    step = copies = 1
     dynamic = below(100) >= 100 - grammar.dynamic
     if grammar.differentiable and dynamic:
         dynamic = _may_sum(body)
-    stop = _stop_value(body) if dynamic else None
-    if stop is not None and grammar.differentiable:
-        return _sum(body, stop)
+    stop = stop_value(body) if dynamic else None
     if stop is not None:
-        bound = max(1, int(body.ranges[stop.id][1]))
         body.used[stop.id] = True
+        if not grammar.differentiable:
+            return _carrying(body, counting(body, zero, stop, 1))
+        type_ = _summed(body)
+        return _sum(body, type_, counting(body, body.constant(I32, 0), stop, 1))
+    room = UNROLLED // math.prod([outer.copies for outer in body.loops])
+    rounds = 2 + below(max(1, min(grammar.trips, room) - 1))
+    step = 2 if below(8) == 7 else 1
+    counts = counting(body, zero, body.constant(I32, rounds), step)
+    return _carrying(body, counts, counts.bound)
+
+
+def strided(body: Body) -> None:
+    """A `for` from elsewhere than zero in steps of 2 or 3, perhaps over nothing; any other where no
+    integer bounds it, or may not in differentiable-safe grammars."""
+    safe = body.tables.grammar.differentiable
+    counts = striding(body) if not safe or _may_sum(body) else None
+    if counts is None:
+        loop(body)
+    elif safe:
+        _sum(body, _summed(body), counts)
     else:
-        room = UNROLLED // math.prod([outer.copies for outer in body.loops])
-        bound = 2 + below(max(1, min(grammar.trips, room) - 1))
-        stride = below(8)
-        step = 2 if stride == 7 else 1
-        stop = body.constant(I32, bound)
-        bound = copies = -(-bound // step)
+        _carrying(body, counts)
+
+
+def _carrying(body: Body, counts: Counting, copies: int = 1) -> None:
+    """A `for` that carries values; a compiler may unroll it into so many copies."""
     inits, keeps = _header(body)
     _use(body, inits)
-    index = body.new(I32, (0, max(0, (bound - 1) * step)))
+    index = body.new(I32, counts.index)
     body.used[index.id] = True
     carried = tuple([body.new(v.type, keep) for v, keep in zip(inits, keeps, strict=True)])
     current = Loop(carried, tuple(keeps), copies)
@@ -269,12 +289,12 @@ def loop(body: Body) -> None:
     for value in (index, *carried):
         body.enter(value)
     statements(body, 1, 4)
-    end = Terminator("yield", tuple(_carry(body, current, inits, bound)))
+    end = Terminator("yield", tuple(_carry(body, current, inits, counts.bound)))
     body.loops.pop()
     region = Region((index, *carried), _close(body, saved), end)
     results = tuple([body.new(v.type, keep) for v, keep in zip(inits, keeps, strict=True)])
-    operands = (zero, stop, *inits)
-    body.statements.append(Statement("for", operands, results, (step, bound), (region,)))
+    operands = (counts.start, counts.stop, *inits)
+    body.statements.append(Statement("for", operands, results, counts.attribute, (region,)))
     for value in results:
         body.enter(value)
 
@@ -284,28 +304,32 @@ def _may_sum(body: Body) -> bool:
     return body.depth == 0 and body.memory is not None and not body.memory.kept
 
 
-def _sum(body: Body, stop: Value) -> None:
+def _summed(body: Body) -> Scalar:
+    """The type of what a loop sums up."""
+    scalars = [s for s in FLOATS if body.tables.grammar.types.get(s.name, 0)] or [F32]
+    first = anchor(body).type
+    type_ = first if first in scalars else scalars[body.source.below(len(scalars))]
+    assert isinstance(type_, Scalar)
+    return type_
+
+
+def _sum(body: Body, type_: Scalar, counts: Counting) -> None:
     """A dynamic `for` that adds terms up: the body does not see the sum, and no op reads it, as
     its value in between is not kept for the reverse pass."""
     source = body.source
     assert body.memory is not None
-    bound = max(1, int(body.ranges[stop.id][1]))
-    body.used[stop.id] = True
-    scalars = [s for s in FLOATS if body.tables.grammar.types.get(s.name, 0)] or [F32]
-    first = anchor(body).type
-    type_ = first if first in scalars else scalars[source.below(len(scalars))]
-    assert isinstance(type_, Scalar)
-    start, init = body.constant(I32, 0), body.constant(type_, 0.0)
+    init = body.constant(type_, 0.0)
     keeps = guards.carried(type_, body.ranges[init.id])
     body.used[init.id] = True
-    index = body.new(I32, (0, bound - 1))
+    index = body.new(I32, counts.index)
     body.used[index.id] = True
     total = body.new(type_, keeps)
     saved = _open(body)
     body.loops.append(Loop((), (), sum=True))
     body.enter(index)
     statements(body, 1, 4)
-    fits = (ranges.ZERO, keeps[1] - 1 - (bound - 1).bit_length(), 0)  # so that the sum stays
+    growth = (counts.bound - 1).bit_length()
+    fits = (ranges.ZERO, keeps[1] - 1 - growth, 0)  # so that the sum stays
     term = bring(body, gathered(body, type_), fits)
     name = "sub" if source.below(4) == 3 else "add"
     end = Terminator("yield", (body.apply(entry(name, (type_, type_)), [total, term]),))
@@ -313,27 +337,9 @@ def _sum(body: Body, stop: Value) -> None:
     region = Region((index, total), _close(body, saved), end)
     result = body.new(type_, keeps)
     body.used[result.id] = True
-    operands = (start, stop, init)
-    body.statements.append(Statement("for", operands, (result,), (1, bound), (region,)))
+    operands = (counts.start, counts.stop, init)
+    body.statements.append(Statement("for", operands, (result,), counts.attribute, (region,)))
     body.memory.totals.append(result)
-
-
-def _stop_value(body: Body) -> Value | None:
-    """A loop bound that is a value: a count parameter, or an integer in scope, limited. None where
-    there is neither."""
-    most = body.tables.grammar.trips
-    pool = [v for v in body.pools.get(I32, ()) if body.ranges[v.id][1] >= 2]
-    if pool and body.source.below(2):
-        value = pool[-1 - body.source.below(min(len(pool), 4))]
-    else:
-        found = count_parameter(body) or (pool[-1] if pool else None)
-        if found is None:
-            return None
-        value = found
-    if body.ranges[value.id][1] > most:
-        limit = body.constant(I32, most)
-        value = body.apply(entry("min", (I32, I32)), [value, limit])
-    return value
 
 
 def bounded_while(body: Body) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from grammar import guards, ranges
+from grammar.config import Grammar
 from grammar.drawing.body import Body, Library
 from grammar.drawing.operands import anchor, bring, index_below, operand, reversed_, shifted, within
 from grammar.drawing.tables import Tables, entry
 from grammar.program import Statement, Value
 from grammar.ranges import Range
 from grammar.source import Source
-from grammar.types import BOOL, F32, F64, I32, MAX_RANK, Array, Element, Scalar
+from grammar.types import BOOL, F32, F64, I32, I64, MAX_RANK, U32, U64, Array, Element, Scalar
 
 ATOMICS = ("atomic_add", "atomic_max", "atomic_min", "atomic_sub")
+ATOMIC_KINDS = ("atomic", "wide_atomic")
 _ATOMIC_TYPES = (F32, F64, I32)
+_WIDE_TYPES = (I64, U64, U32)
 
 
 @dataclass(slots=True)
@@ -52,6 +55,11 @@ def memory_of(body: Body) -> Memory:
     return body.memory
 
 
+def has_atomics(grammar: Grammar) -> bool:
+    """Whether kernels of a grammar may fold values into shared cells."""
+    return any(grammar.control.get(kind, 0) for kind in ATOMIC_KINDS)
+
+
 def open_kernel(
     source: Source, found: Tables, library: Library, grid: tuple[int, ...]
 ) -> tuple[Body, Memory]:
@@ -63,7 +71,7 @@ def open_kernel(
     for index in indices:
         body.enter(index)
     body.fresh.clear()
-    if found.grammar.control.get("atomic", 0):
+    if has_atomics(found.grammar):
         memory.zero = body.constant(I32, 0)
     return body, memory
 
@@ -289,13 +297,35 @@ def _fold(body: Body, scalar: Scalar) -> str:
 
 
 def atomic(body: Body) -> None:
+    """Fold a value into a shared cell."""
+    value = anchor(body)
+    _fold_in(body, value if value.type in _ATOMIC_TYPES else operand(body, F32))
+
+
+def wide_atomic(body: Body) -> None:
+    """Fold an integer that is of 64 bits or unsigned, where the grammar has such, into a shared
+    cell."""
+    weights = body.tables.grammar.types
+    types = [scalar for scalar in _WIDE_TYPES if weights.get(scalar.name, 0)]
+    if not types:
+        return atomic(body)
+    value = anchor(body)
+    if value.type not in types:
+        value = operand(body, types[body.source.below(len(types))])
+    return _fold_in(body, value)
+
+
+def _addend(scalar: Scalar) -> Range:
+    """The range of what one lane folds in. Unsigned cells wrap."""
+    known = guards.addend(scalar)
+    return (0, known[1]) if scalar.kind == "uint" else known
+
+
+def _fold_in(body: Body, value: Value) -> None:
     """Fold a value into a shared cell; the order in which lanes arrive must not matter."""
     memory = memory_of(body)
     below = body.source.below
     assert memory.zero is not None
-    value = anchor(body)
-    if value.type not in _ATOMIC_TYPES:
-        value = operand(body, F32)
     scalar = value.type
     assert isinstance(scalar, Scalar)
     found = [array for array in memory.sums if array.type == Array(scalar, (1,))]
@@ -314,7 +344,7 @@ def atomic(body: Body) -> None:
         value = operand(body, array.type.element)
     assert isinstance(array.type, Array)
     assert isinstance(array.type.element, Scalar)
-    value = bring(body, value, guards.addend(array.type.element))
+    value = bring(body, value, _addend(array.type.element))
     place = memory.zero if array.type.shape == (1,) else memory.indices[0]
     body.used[value.id] = True
     body.statements.append(Statement(memory.sums[array], (array, place, value), ()))

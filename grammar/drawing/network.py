@@ -173,8 +173,8 @@ def elementwise(grammar: Grammar, scalar: Scalar) -> Choice[Entry] | None:
 
 @lru_cache(maxsize=64)
 def activations(grammar: Grammar, scalar: Scalar) -> Choice[str]:
-    """Activation functions: those of the grammar if it weighs any, else the usual ones but for those
-    that it switches off."""
+    """Activation functions: those of the grammar if it weighs any, else the usual ones but for
+    those that it switches off."""
     weighed = [(name, grammar.ops.get(name, 0)) for name in ACTIVATIONS]
     usual = [(name, weight * (grammar.ops.get(name) != 0)) for name, weight in ACTIVATIONS.items()]
     found = choice(weighed) or choice(usual) or choice(ACTIVATIONS.items())

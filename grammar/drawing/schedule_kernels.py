@@ -11,7 +11,9 @@ from grammar.config import Grammar
 from grammar.drawing.body import Body, Library
 from grammar.drawing.control import statements
 from grammar.drawing.memory import (
+    ATOMIC_KINDS,
     emit_load,
+    has_atomics,
     new_output,
     open_kernel,
     read,
@@ -61,7 +63,7 @@ class Drawn:
 
 @lru_cache(maxsize=64)
 def _without_atomics(grammar: Grammar) -> Tables:
-    control = {kind: weight for kind, weight in grammar.control.items() if kind != "atomic"}
+    control = {kind: w for kind, w in grammar.control.items() if kind not in ATOMIC_KINDS}
     return tables(replace(grammar, control=control))
 
 
@@ -83,7 +85,7 @@ def draw_kernel(
     the first given buffer that output; its lanes then see only their own cell of it. `rounds` above
     0 adds an i32 parameter below it, the number of the step.
     """
-    if keeps is not None and found.grammar.control.get("atomic", 0):
+    if keeps is not None and has_atomics(found.grammar):
         found = _without_atomics(found.grammar)
     grammar = found.grammar
     body, memory = open_kernel(source, found, library, grid)

@@ -197,7 +197,7 @@ def tables(grammar: Grammar) -> Tables:
         comparisons=_comparisons(),
         kinds=_required(choice(_kinds(grammar)), "statement kind"),
         flat_kinds=_required(
-            choice((k, w) for k, w in _kinds(grammar) if k not in ("if", "for", "while")),
+            choice((k, w) for k, w in _kinds(grammar) if k not in NESTING),
             "statement kind",
         ),
         ranks=_required(
@@ -209,7 +209,11 @@ def tables(grammar: Grammar) -> Tables:
     )
 
 
-KINDS = ("op", "if", "for", "while", "load", "store", "atomic", "call")
+NESTING = ("if", "for", "while", "strided")
+KINDS = (
+    *("op", "if", "for", "while", "load", "store", "atomic", "call"),
+    *("strided", "wide_atomic"),
+)
 ACCESSES = ("own", "shifted", "reversed", "gathered", "free")
 
 

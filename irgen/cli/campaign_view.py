@@ -29,6 +29,7 @@ class Lines:
     def __init__(self, known: frozenset[str]) -> None:
         self._known = known
         self._told = time.monotonic()
+        self._last: Step | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -38,6 +39,7 @@ class Lines:
 
     def show(self, step: Step) -> None:
         """Tell of a step, where there is something to tell."""
+        self._last = step
         if step.found is not None:
             found, folder = step.found
             _print(
@@ -65,8 +67,9 @@ class Lines:
             {
                 "event": "end",
                 "folder": str(plan.out),
-                "buckets": [one.bucket for one in found],
+                "findings": [one.bucket for one in found],
                 "new": [one.bucket for one in new],
+                **({} if self._last is None else _figures(self._last)),
             }
         )
 

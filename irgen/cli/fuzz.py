@@ -13,7 +13,9 @@ from grammar.source import INDEX_LIMIT
 from irgen.errors import UserError
 
 if TYPE_CHECKING:
+    from irgen.cli.campaign_view import Lines, Live
     from irgen.fuzz.campaign import Plan
+    from irgen.fuzz.finding import Finding
     from irgen.fuzz.setup import Setup
     from irgen.targets.lacks import Lacks
     from irgen.targets.target import Target
@@ -43,18 +45,30 @@ class Request:
 def fuzz(request: Request) -> bool:
     """Run a campaign; whether it has found nothing that the baseline does not name."""
     from irgen.cli.campaign_view import Lines, Live
-    from irgen.fuzz import baseline, campaign, finding
+    from irgen.fuzz import baseline, campaign
 
     known = baseline.read(request.baseline) if request.baseline else frozenset[str]()
     plan = _plan(request)
     view = Live(plan, known) if sys.stderr.isatty() else Lines(known)
-    with closing(campaign.run(plan)) as steps, view:
-        for step in steps:
-            view.show(step)
+    steps = campaign.run(plan)
+    try:
+        with closing(steps), view:
+            for step in steps:
+                view.show(step)
+    except KeyboardInterrupt:
+        _told(view, plan, known)
+        raise
+    return not _told(view, plan, known)
+
+
+def _told(view: Lines | Live, plan: Plan, known: frozenset[str]) -> list[Finding]:
+    """Tell how a campaign ended; the findings that the baseline does not name."""
+    from irgen.fuzz import finding
+
     found = finding.all_findings(plan.out)
     new = [one for one in found if one.bucket not in known]
     view.end(plan, found, new)
-    return not new
+    return new
 
 
 def seconds(option: str, text: str) -> float:
@@ -78,7 +92,7 @@ def _plan(request: Request) -> Plan:
         raise UserError(f"--seed {request.seed}: seeds lie in 0 to 2**63 - 1")
     span = None if request.time is None else seconds("--time", request.time)
     patience = seconds("--shrink-time", request.patience)
-    grammars = tuple([find_grammar(name) for name in request.grammars])
+    grammars = tuple([find_grammar(name) for name in dict.fromkeys(request.grammars)])
     setup = _setup(request)
     for target in filter(None, (setup.target, setup.against)):
         found = _lacks(target)

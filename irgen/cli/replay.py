@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,11 +35,16 @@ def replay(request: Request) -> bool:
     grammar = None if request.grammar is None else find_grammar(request.grammar)
     replayed = understand(request.what, grammar)
     backend = request.backend or replayed.backend or DEFAULT_BACKEND
-    setup = setup_of(backend, request.target, request.oracles)
+    setup = setup_of(backend, request.target, request.oracles, _tell)
     outcome = replay(replayed, setup)
     where = setup.target.name if setup.target else f"{setup.backend} as installed"
     print_text("".join(f"{line}\n" for line in lines(outcome, setup.backend, where)))
     return not outcome.examined.symptoms
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def lines(outcome: Outcome, backend: str, where: str) -> Iterator[str]:

@@ -11,18 +11,21 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from grammar.config import GRAMMAR_VERSION, Grammar
 from irgen import pool
 from irgen.fuzz import buckets, examine, finding
 from irgen.fuzz.case import SYMPTOMS, Case, Examined, Symptom, case
 from irgen.fuzz.coverage import Coverage, Pair, pairs
+from irgen.fuzz.known import explained
 from irgen.fuzz.setup import ORACLES, Setup
 from irgen.fuzz.shrink import shrink
-from irgen.fuzz.state import Hits, State, load, save
+from irgen.fuzz.state import Hits, State, held, load, save
 from irgen.lane import Address
 from irgen.pool import Lost
 from irgen.service import addresses, draw, draw_batch
@@ -71,6 +74,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What looking into a symptom brought; nothing where it was a bug that is known by now."""
+
+    found: tuple[Finding, Path] | None = None
+    unconfirmed: Symptom | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
     """What a worker says of one address."""
 
@@ -88,17 +99,16 @@ def work(setup: Setup, seed: int, batch: Sequence[Address]) -> list[Tried]:
 def run(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Iterator[Step]:
     """Run a campaign, or go on with it; one step per program, and more while one is shrunk.
 
-    UserError where the folder holds a campaign with other settings.
+    What a step says of findings is on disk by then. UserError where the folder holds a campaign
+    with other settings, where another process runs it, or where it cannot be written.
     """
-    state = load(plan.out, settings(plan))
-    known = {one.bucket: one for one in finding.all_findings(plan.out)}
-    course = _Course(plan, state, Coverage(), clock)
-    course.coverage.add(frozenset(state.pairs))
-    course.buckets.update({name: buckets.of_finding(one) for name, one in known.items()})
-    try:
-        yield from course.steps()
-    finally:
-        save(plan.out, course.saved())
+    with held(plan.out):
+        course = _Course(plan, load(plan.out, settings(plan)), clock)
+        course.recall(finding.all_findings(plan.out))
+        try:
+            yield from course.steps()
+        finally:
+            course.save()
 
 
 def settings(plan: Plan) -> dict[str, str]:
@@ -119,24 +129,48 @@ def settings(plan: Plan) -> dict[str, str]:
 
 @dataclass(slots=True)
 class _Course:
-    """How far a campaign is."""
+    """How far a campaign is. `state` changes once a program, when all about it is known: whatever
+    ends the process, a program counts wholly or not at all.
+
+    `pending` are findings that were written when the state did not count their program yet, by
+    the position of that.
+    """
 
     plan: Plan
     state: State
-    coverage: Coverage
     clock: Callable[[], float]
+    coverage: Coverage = field(default_factory=Coverage)
     buckets: dict[str, Bucket] = field(default_factory=dict[str, "Bucket"])
+    pending: dict[int, Finding] = field(default_factory=dict[int, "Finding"])
     started: float = 0.0
 
+    def recall(self, found: Sequence[Finding]) -> None:
+        """Take up what earlier runs have found."""
+        self.coverage.add(frozenset(self.state.pairs))
+        for one in found:
+            position = self.position(one)
+            if position < self.state.next:
+                self.buckets[one.bucket] = buckets.of_finding(one)
+            else:
+                self.pending[position] = one
+
+    def position(self, found: Finding) -> int:
+        """Where a campaign meets a finding, -1 where that is not of this campaign."""
+        address, grammars = found.address, self.plan.grammars
+        digests = [grammar.digest for grammar in grammars]
+        if address is None or address.seed != self.plan.seed or address.digest not in digests:
+            return -1
+        return address.index * len(grammars) + digests.index(address.digest)
+
     def steps(self) -> Iterator[Step]:
-        plan, state = self.plan, self.state
-        self.started = self.clock() - state.seconds
+        plan = self.plan
+        self.started = self.clock() - self.state.seconds
         end = None if plan.seconds is None else self.clock() + plan.seconds
-        left = None if plan.count is None else max(0, plan.count - state.next)
+        left = None if plan.count is None else max(0, plan.count - self.state.next)
         kept: deque[Address] = deque()
 
         def noted() -> Iterator[Address]:
-            for address in addresses(plan.grammars, state.next, left):
+            for address in addresses(plan.grammars, self.state.next, left):
                 kept.append(address)
                 yield address
 
@@ -148,39 +182,43 @@ class _Course:
             prepare=functools.partial(examine.prepare, plan.setup),
         )
         for found in results:
-            address = kept.popleft()
-            if isinstance(found, Lost):
-                program = draw(address[0], plan.seed, address[1]).program
-                found = Tried(examine.lost(plan.setup, found), pairs(program))
-            self.coverage.add(found.pairs)
-            yield from self._judged(address, found.examined)
-            state.next += 1
-            state.seconds = self.clock() - self.started
-            if state.next % SAVE_EVERY == 0:
-                save(plan.out, self.saved())
-            yield Step(state, self.coverage)
+            yield from self.judged(kept.popleft(), found)
             if end is not None and self.clock() >= end:
                 return
 
-    def saved(self) -> State:
-        self.state.pairs = sorted(self.coverage.pairs)
-        return self.state
-
-    def _judged(self, address: Address, examined: Examined) -> Iterator[Step]:
+    def judged(self, address: Address, found: Tried | Lost) -> Iterator[Step]:
         """Count what the oracles say of a program, and look into what nothing explains."""
-        state = self.state
-        state.count(examined)
-        symptom = leading(examined.unexplained)
-        if symptom is None:
-            return
-        grammar, index = address
-        drawn = draw(grammar, self.plan.seed, index)
-        if self._worth(drawn, symptom):
-            doing = f"shrinking {symptom.kind} at {grammar.name} {index}"
-            yield Step(state, self.coverage, doing=doing)
-            yield self._shrunk(drawn, symptom)
+        drawn = None
+        if isinstance(found, Lost):
+            drawn = draw(address[0], self.plan.seed, address[1])
+            found = Tried(_ended(self.plan.setup, drawn, found), pairs(drawn.program))
+        state = self.state.copied()
+        state.count(found.examined)
+        outcome, dear = Outcome(), False
+        symptom = leading(found.examined.unexplained)
+        if symptom is not None:
+            drawn = drawn or draw(address[0], self.plan.seed, address[1])
+            if self.worth(state, drawn, symptom):
+                doing = f"shrinking {symptom.kind} at {address[0].name} {address[1]}"
+                yield Step(self.state, self.coverage, doing=doing)
+                outcome, dear = self.shrunk(state, drawn, symptom), True
+        left = self.pending.pop(state.next, None)
+        if left is not None:
+            self.buckets[left.bucket] = buckets.of_finding(left)
+        state.next += 1
+        state.seconds = self.clock() - self.started
+        self.coverage.add(found.pairs)
+        self.state = state
+        if dear or state.next % SAVE_EVERY == 0:
+            self.save()
+        yield Step(state, self.coverage, outcome.found, outcome.unconfirmed)
 
-    def _worth(self, drawn: Drawn, symptom: Symptom) -> bool:
+    def save(self) -> None:
+        """Write the state."""
+        self.state.pairs = sorted(self.coverage.pairs)
+        save(self.plan.out, self.state)
+
+    def worth(self, state: State, drawn: Drawn, symptom: Symptom) -> bool:
         """Whether a case is worth shrinking: what may be a bug that is known by now is so ever more
         rarely, at its first, second, fourth, eighth, ... hit."""
         names = [
@@ -190,41 +228,69 @@ class _Course:
         ]
         if not names:
             return True
-        hits = self.state.hits("may be " + " or ".join(names))
+        hits = state.hits("may be " + " or ".join(names))
         hits.count += 1
         return hits.count & (hits.count - 1) == 0
 
-    def _shrunk(self, drawn: Drawn, symptom: Symptom) -> Step:
+    def shrunk(self, state: State, drawn: Drawn, symptom: Symptom) -> Outcome:
         """The finding that a case shrinks to, or a hit of one there is."""
-        plan, state = self.plan, self.state
+        plan = self.plan
+        made = self.pending.pop(state.next, None)
+        if made is not None:
+            return Outcome(self.written(state, made, buckets.of_finding(made)))
         first = case(drawn.program, drawn.style)
         with examine.examiner(plan.setup, plan.workers, PATIENCE) as examiner:
             first, symptom = examine.settled(plan.setup, first, symptom)
             witness = examine.witness(examiner, symptom)
             if not witness([first])[0]:
                 state.unconfirmed += 1
-                return Step(state, self.coverage, unconfirmed=symptom)
+                return Outcome(unconfirmed=symptom)
             shrunk = shrink(first, witness, seconds=plan.patience, clock=self.clock)
             (examined,) = examiner([shrunk.case])
-        least = next((one for one in examined.symptoms if one.signature == symptom.signature), None)
-        if least is None:
+        same = [one for one in examined.unexplained if one.signature == symptom.signature]
+        if not same:
             state.unconfirmed += 1
-            return Step(state, self.coverage, unconfirmed=symptom)
-        bucket = buckets.bucket(shrunk.case, least)
+            return Outcome(unconfirmed=symptom)
+        bucket = buckets.bucket(shrunk.case, same[0])
         for name, other in sorted(self.buckets.items()):
             if buckets.same(other, bucket):
                 state.hits(name).add(drawn.index)
-                return Step(state, self.coverage)
-        made = finding.make(plan.setup, drawn, first, shrunk, bucket, least, examined.verdicts)
+                return Outcome()
+        made = finding.make(plan.setup, drawn, first, shrunk, bucket, same[0], examined.verdicts)
         # Written at once, and again with what its repro shows: that takes a while.
         finding.write(made, plan.out)
-        target = plan.setup.target
-        made = finding.confirmed(made, target.python if target else sys.executable)
-        folder = finding.write(made, plan.out)
+        return Outcome(self.written(state, made, bucket))
+
+    def written(self, state: State, made: Finding, bucket: Bucket) -> tuple[Finding, Path]:
+        """Put down a finding with what its repro shows, unless that is there already."""
+        folder = self.plan.out / finding.folder_name(made.bucket)
+        if made.exit_code is None:
+            target = self.plan.setup.target
+            made = finding.confirmed(made, target.python if target else sys.executable)
+            folder = finding.write(made, self.plan.out)
         self.buckets[made.bucket] = bucket
-        state.hits(made.bucket).add(drawn.index)
-        save(plan.out, self.saved())
-        return Step(state, self.coverage, found=(made, folder))
+        assert made.address is not None
+        state.hits(made.bucket).add(made.address.index)
+        return made, folder
+
+
+def _ended(setup: Setup, drawn: Drawn, found: Lost) -> Examined:
+    """What is said of a program that ended its process, with what explains it."""
+    examined = examine.lost(setup, found)
+    if not setup.limitations:
+        return examined
+    one, versions = case(drawn.program, drawn.style), examine.versions(setup)
+    return replace(
+        examined,
+        symptoms=tuple(
+            [
+                msgspec.structs.replace(
+                    symptom, known=explained(setup.backend, one, symptom, versions)
+                )
+                for symptom in examined.symptoms
+            ]
+        ),
+    )
 
 
 def leading(symptoms: Sequence[Symptom]) -> Symptom | None:

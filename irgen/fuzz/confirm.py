@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,6 +16,9 @@ UNSURE = -1
 
 LONGEST = 4000
 """So many characters of what a repro prints are kept, the last ones."""
+
+_BESIDES = re.compile(r"Warp |   |Module |\s*\d* \| |.*: note: ")
+_PLACE = re.compile(r"/\S*/(?=(?:site-packages|python\d[\d.]*)/)")
 
 
 def ran(text: str, python: str, seconds: float) -> tuple[int, str]:
@@ -43,7 +47,8 @@ def ran(text: str, python: str, seconds: float) -> tuple[int, str]:
 
 
 def _told(output: str, folder: str) -> str:
-    """What a repro prints, without the greetings of Warp and the names of scratch files."""
-    greeting = ("Warp ", "   ", "Module ")
-    lines = [line for line in output.splitlines() if not line.startswith(greeting)]
-    return "\n".join(lines).replace(f"{folder}{os.sep}", "")[-LONGEST:]
+    """What a repro prints, without the greetings of Warp, what compilers quote and note besides
+    their errors, and where things lie on this machine."""
+    told = [line for line in output.splitlines() if not _BESIDES.match(line)]
+    text = "\n".join(told).replace(f"{folder}{os.sep}", "")
+    return _PLACE.sub("", text)[-LONGEST:]

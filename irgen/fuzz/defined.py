@@ -128,7 +128,9 @@ def _check(statement: Statement, frame: Frame, mask: Mask | None) -> None:
     # The interpreter looks at divisors itself, one by one.
     for at, name in enumerate(op.requires):
         type_: Any = operands[at].type
-        if name not in ("", "nonzero_integer") and not DOMAINS[name].satisfied(ranges[at], type_, instance):
+        if name not in ("", "nonzero_integer") and not DOMAINS[name].satisfied(
+            ranges[at], type_, instance
+        ):
             raise _Overflow(f"{print_statement(statement)}: operand {at} is not {name}")
     attribute = statement.attribute if isinstance(statement.attribute, int) else 0
     low, high = RULES[op.range](ranges, instance, attribute)[:2]

@@ -64,7 +64,8 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield "  operands of each step allow. The error is far beyond it, so it is not rounding."
     if finding.exit_code == 1:
         yield "- It is deterministic: the repro was run twice and showed the bug both times."
-    yield f"- It is minimal: {_size(finding)}."
+    if finding.address is not None:
+        yield f"- It is minimal: {_size(finding)}."
     yield ""
     yield from _known(finding)
     yield "## Where it is from"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -48,6 +51,11 @@ class State(msgspec.Struct):
         """The hits of a bucket, none so far where it is new."""
         return self.met.setdefault(name, Hits())
 
+    def copied(self) -> State:
+        """A state of its own that counts on from here."""
+        met = {name: Hits(one.count, one.first) for name, one in self.met.items()}
+        return msgspec.structs.replace(self, explained=dict(self.explained), met=met)
+
     def count(self, examined: Examined) -> None:
         """Count what was said of one program."""
         outcomes = {outcome for one in examined.verdicts for outcome in (one.forward, one.gradient)}
@@ -85,12 +93,36 @@ def load(folder: Path, settings: dict[str, str]) -> State:
     return state
 
 
+@contextmanager
+def held(folder: Path) -> Generator[None]:
+    """Keep a campaign's folder, made where there is none, from other processes; the system lets it
+    go with this one. UserError where another one has it, or it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{folder} is in use by another campaign: name another folder with --out"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def save(folder: Path, state: State) -> None:
-    """Write the state, all of it or nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{NAME}.{os.getpid()}"
-    with part.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(state)))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / NAME)
+    """Write the state, all of it or nothing. UserError where that fails."""
+    part, path = folder / f".{NAME}", folder / NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(state)))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -9,7 +9,7 @@ import numpy as np
 
 from backends.base import Capture, Execution, Job
 from backends.registry import BACKENDS
-from grammar.types import Type, element_shape, scalar_of, Array
+from grammar.types import Array, Type, element_shape, scalar_of
 from irgen.targets.connection import Connection
 from irgen.targets.execute import run_on
 from irgen.targets.target import Target

@@ -1,4 +1,4 @@
-"""Environments under the user's cache folder: each is made aside under a lock, then put in place."""
+"""Environments under the user's cache folder: made aside, under a lock, then put in place."""
 
 from __future__ import annotations
 

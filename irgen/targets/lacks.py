@@ -21,8 +21,8 @@ from irgen.errors import UserError
 class Lack(msgspec.Struct, frozen=True):
     """One thing that a target refuses.
 
-    `kind` is "op", "type", "layer", or the field of a grammar that weighs it; `typings` are those of
-    an op that are refused, in words; `reason` is what the target says, one line.
+    `kind` is "op", "type", "layer", or the field of a grammar that weighs it; `typings` are those
+    of an op that are refused, in words; `reason` is what the target says, one line.
     """
 
     kind: str

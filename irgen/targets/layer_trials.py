@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from backends.spelling import avoidable
-from grammar.build import ProgramBuilder
+from grammar.build import Builder, ProgramBuilder
 from grammar.config import Grammar
 from grammar.drawing.layers import LAYERS
 from grammar.generate import draw_program
 from grammar.ops.array import ARRAY_OPS
-from grammar.program import Attribute, Program, Statement
+from grammar.program import Attribute, Program, Statement, Value
 from grammar.source import RandomSource
 from grammar.types import Array, Type
 from irgen.targets.trials import Trial
@@ -33,11 +33,12 @@ class ArrayForm:
     @property
     def program(self) -> Program:
         """A program of that op alone."""
+
+        def body(b: Builder, *given: Value) -> Value:
+            return b.op(self.op, *given, attribute=self.attribute, result=self.result)
+
         units = ProgramBuilder()
-        units.program(
-            self.operands,
-            lambda b, *given: b.op(self.op, *given, attribute=self.attribute, result=self.result),
-        )
+        units.program(self.operands, body)
         return units.finish()
 
 

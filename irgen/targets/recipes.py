@@ -24,8 +24,8 @@ class Recipe:
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """What a backend's package is called: by its index, by users (`aliases`), in an import. `parts`
-    are the distributions whose versions say what is installed. `recipes` go from old to new; what is
-    older than the first one is no target."""
+    are the distributions whose versions say what is installed. `recipes` go from old to new; what
+    is older than the first one is no target."""
 
     name: str
     backend: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,14 +10,9 @@ from backends.spelling import avoidable
 from backends.style import Style
 from backends.warp import spell as warp
 from grammar.build import Builder, ProgramBuilder, Yielded, break_, continue_, return_
-from grammar.config import Grammar
-from grammar.drawing.layers import LAYERS
-from grammar.generate import draw_program
 from grammar.ops import OPS, Instance, Op
-from grammar.ops.array import ARRAY_OPS
 from grammar.ops.base import size_of
-from grammar.program import Attribute, Program, Statement, Value
-from grammar.source import RandomSource
+from grammar.program import Program, Value
 from grammar.types import (
     BOOL,
     F32,
@@ -35,13 +30,15 @@ from grammar.types import (
     scalar_of,
 )
 
+PLAIN = Style()
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """A program in one spelling."""
 
     program: Program
-    style: Style = Style()
+    style: Style = PLAIN
     avoided: frozenset[str] = frozenset()
 
 
@@ -85,9 +82,8 @@ def forms(backend: str) -> list[Form]:
 
 def _tells(instance: Instance) -> bool:
     size = size_of(instance)
-    return (
-        size in (0, _SIZE)
-        or scalar_of(instance.result) in (F32, I32, BOOL)
+    return size in (0, _SIZE) or (
+        scalar_of(instance.result) in (F32, I32, BOOL)
         and all(scalar_of(type_) in (F32, I32, BOOL) for type_ in instance.operands)
     )
 
@@ -115,7 +111,7 @@ def spelled_so(found: Sequence[Form], backend: str, avoided: frozenset[str]) -> 
         if text != form.text
     }
     wanted = {avoidable(form.op, form.text) for form in found}
-    style = _LANES if found[0].lane else Style()
+    style = _LANES if found[0].lane else PLAIN
     return Trial(_kernel(found), style, avoided - wanted | (others - wanted))
 
 
@@ -201,25 +197,35 @@ def _if(b: Builder, i: Value, a: Value, out: Value) -> None:
     b.store(out, i, b.if_(test, lambda: b.op("square", x), lambda: b.op("neg", x))[0])
 
 
+def _adding(b: Builder, x: Value) -> Callable[[Value, Value], Value]:
+    """The body of a loop that adds a value to what it carries."""
+
+    def body(k: Value, carried: Value) -> Value:
+        return b.op("add", carried, x)
+
+    return body
+
+
 def _for(b: Builder, i: Value, a: Value, out: Value) -> None:
     x = b.load(a, i)
-    b.store(out, i, b.for_(0, 3, [x], lambda k, c: b.op("add", c, x))[0])
+    b.store(out, i, b.for_(0, 3, [x], _adding(b, x))[0])
 
 
 def _dynamic(b: Builder, i: Value, a: Value, n: Value, out: Value) -> None:
     x, count = b.load(a, i), b.load(n, i)
     zero = b.const(I32, 0)
-    total = b.for_(zero, count, [x], lambda k, c: b.op("add", c, x), bound=4)
+    total = b.for_(zero, count, [x], _adding(b, x), bound=4)
     b.store(out, i, total[0])
 
 
 def _while(b: Builder, i: Value, a: Value, out: Value) -> None:
     x = b.load(a, i)
     limit = b.const(F32, 3.0)
-    total = b.while_(
-        [x], lambda k, c: b.op("lt", c, limit), lambda k, c: b.op("add", c, x), bound=4
-    )
-    b.store(out, i, total[0])
+
+    def test(k: Value, carried: Value) -> Value:
+        return b.op("lt", carried, limit)
+
+    b.store(out, i, b.while_([x], test, _adding(b, x), bound=4)[0])
 
 
 def _exits(b: Builder, i: Value, a: Value, out: Value) -> None:
@@ -241,13 +247,15 @@ def _gathered(b: Builder, i: Value, a: Value, n: Value, out: Value) -> None:
 
 
 def _call() -> Program:
+    def doubled(b: Builder, x: Value) -> Value:
+        return b.op("add", x, x)
+
+    def body(b: Builder, i: Value, a: Value, out: Value) -> None:
+        b.store(out, i, b.call(double, b.load(a, i))[0])
+
     units = ProgramBuilder()
-    double = units.function((F32,), lambda b, x: b.op("add", x, x))
-    units.kernel(
-        (_LENGTH,),
-        (_LINE, _LINE),
-        lambda b, i, a, out: b.store(out, i, b.call(double, b.load(a, i))[0]),
-    )
+    double = units.function((F32,), doubled)
+    units.kernel((_LENGTH,), (_LINE, _LINE), body)
     return units.finish()
 
 
@@ -278,12 +286,11 @@ def _atomics() -> Program:
 
 
 def _buffers() -> Program:
+    def negated(b: Builder, i: Value, a: Value, out: Value) -> None:
+        b.store(out, i, b.op("neg", b.load(a, i)))
+
     units = ProgramBuilder()
-    step = units.kernel(
-        (_LENGTH,),
-        (_LINE, _LINE),
-        lambda b, i, a, out: b.store(out, i, b.op("neg", b.load(a, i))),
-    )
+    step = units.kernel((_LENGTH,), (_LINE, _LINE), negated)
 
     def body(b: Builder, a: Value) -> Value:
         held, made = b.copy(a), b.zeros(_LINE)
@@ -296,7 +303,7 @@ def _buffers() -> Program:
 
 @cache
 def constructs() -> Mapping[tuple[str, str], tuple[Program, ...]]:
-    """Programs that show a construct, by the field of a grammar that weighs it and its name there."""
+    """Programs that show a construct, by the field of a grammar that weighs it and its name."""
     return {
         ("control", "load"): (_ranked(1),),
         ("control", "if"): (_one(_if),),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import cast
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Flaky
 
 from backends.registry import BACKENDS
 from backends.style import draw_style
@@ -17,14 +18,15 @@ from grammar.config import Grammar
 from grammar.generate import draw_program
 from grammar.presets import GRAMMARS
 from grammar.program import Program
-from grammar.source import ReplaySource
+from grammar.provider import addressed
+from grammar.strategies import DrawSource
 from irgen.fuzz import examine
 from irgen.fuzz.case import Case, Symptom, case
-from irgen.fuzz.lesser import body_lines
+from irgen.fuzz.lesser import body_lines, key
 from irgen.fuzz.setup import Setup
 from irgen.fuzz.shrink import Witness, shrink
 from irgen.service import Drawn, addresses, draw
-from tests.bench.report import Table
+from tests.bench.report import Cell, Table, plain
 
 SEED = 0
 
@@ -47,6 +49,8 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "overwritten_buffer": ("program",),
 }
 """The presets to draw from, where not all are."""
+
+_SUPPRESSED = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 SETUP = Setup("warp", limitations=False)
 
@@ -87,39 +91,89 @@ def only(family: str) -> Callable[[Case], bool]:
 
 def by_hypothesis(found: Hit, witness: Witness, seconds: float) -> tuple[Program, int]:
     """What Hypothesis' own shrinker comes to from the same choices in so many seconds, and how many
-    programs it tried. Its choices are those of the program, as a list of bounded integers."""
-    grammar, choices = found.drawn.grammar, found.drawn.choices
-    admits = only(found.family)
-    best, tried = found.first.program, 0
+    programs it tried. It asks about one at a time."""
+    grammar, admits = found.drawn.grammar, only(found.family)
+    known: dict[str, bool] = {}
+    best = found.first.program
     end = time.monotonic() + seconds
 
-    def holds(stored: list[int]) -> bool:
-        nonlocal best, tried
-        if time.monotonic() >= end:
-            return False
-        source = ReplaySource(stored)
-        program = draw_program(source, grammar)
-        one = case(program, draw_style(source))
-        tried += 1
-        if not (admits(one) and witness([one])[0]):
-            return False
-        best = min(best, program, key=body_lines)
-        return True
+    with addressed(SEED, found.drawn.index) as backend:
 
-    @settings(
-        max_examples=1,
-        database=None,
-        deadline=None,
-        phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.lists(st.integers(0, 1 << 16)))
-    def run(stored: list[int]) -> None:
-        assert not holds(stored)
+        @settings(
+            backend=backend,
+            max_examples=8,
+            database=None,
+            deadline=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=_SUPPRESSED,
+        )
+        @given(st.data())
+        def run(data: st.DataObject) -> None:
+            nonlocal best
+            source = DrawSource(cast(st.DrawFn, data.draw))
+            program = draw_program(source, grammar)
+            one = case(program, draw_style(source))
+            name = key(one)
+            if name not in known and time.monotonic() < end:
+                known[name] = admits(one) and witness([one])[0]
+            if known.get(name):
+                best = min(best, program, key=body_lines)
+                raise Shown
 
-    forced(run, choices)
-    return best, tried
+        try:
+            run()
+        except Shown:
+            return best, len(known)
+    raise LookupError(f"Hypothesis does not draw {grammar.name} {found.drawn.index}")
 
 
-def forced(run: Callable[[], None], choices: Sequence[int]) -> None:
-    raise NotImplementedError
+class Shown(Exception):
+    """The witness holds."""
+
+
+def campaign(only_families: Sequence[str] = ()) -> Iterator[Table]:
+    """Every family of wrong gradients of Warp: found from a seed, shrunk, and some of them shrunk
+    by Hypothesis as well."""
+    rows: list[tuple[Cell, ...]] = []
+    others: list[tuple[Cell, ...]] = []
+    failures: list[str] = []
+    seconds: list[float] = []
+    lines: list[int] = []
+    with examine.examiner(SETUP, 1) as examiner:
+        for family in only_families or tuple(BACKENDS["warp"].known_limitations):
+            try:
+                found = hit(family, examiner)
+            except LookupError as error:
+                failures.append(str(error))
+                continue
+            witness = examine.witness(examiner, found.symptom)
+            shrunk = shrink(found.first, witness, admits=only(family))
+            before, after = body_lines(found.first.program), body_lines(shrunk.case.program)
+            place = f"{found.drawn.grammar.name} {found.drawn.index}"
+            row = (family, found.looked, place, before, after, shrunk.tried, shrunk.batches)
+            rows.append((*row, shrunk.seconds, shrunk.finished))
+            seconds.append(shrunk.seconds)
+            lines.append(after)
+            if after > MOST:
+                failures.append(f"{family}: {after} body lines, at most {MOST}")
+            if len(others) < COMPARED:
+                program, tried = by_hypothesis(found, witness, SECONDS)
+                others.append((family, before, after, body_lines(program), tried))
+    if lines and median(lines) > MEDIAN:
+        failures.append(f"{median(lines)} body lines in the median, at most {MEDIAN}")
+    if seconds and median(seconds) > SECONDS:
+        failures.append(f"{median(seconds):.0f} s in the median, at most {SECONDS:.0f}")
+    columns = ("family", "looked at", "address", "lines", "shrunk", "tried", "batches", "seconds")
+    yield Table(f"{len(rows)} families", (*columns, "finished"), tuple(rows), (), tuple(failures))
+    columns = ("family", "lines", "by edits", "by Hypothesis", "programs it tried")
+    yield Table(f"Hypothesis in {SECONDS:.0f} s", columns, tuple(others))
+
+
+def main() -> Iterator[Table]:
+    """The whole campaign."""
+    return campaign()
+
+
+if __name__ == "__main__":
+    for table in campaign(sys.argv[1:]):
+        sys.stdout.write(plain(table) + "\n")

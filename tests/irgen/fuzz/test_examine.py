@@ -218,9 +218,7 @@ def test_every_failure_is_a_symptom(reason: str, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("reason", ["not_captured", "adjoint_disabled", "no_float_inputs"])
-def test_what_does_not_run_on_purpose_is_none(
-    reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_does_not_run_on_purpose_is_none(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen(monkeypatch, setup("failures"), in_way("default", failing(reason))) == []
 
 
