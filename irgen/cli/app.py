@@ -292,6 +292,22 @@ def replay(
 
 
 @app.command()
+def bisect(
+    finding: Annotated[
+        Path, typer.Argument(metavar="FINDING", help="A finding's folder, or a repro.py.")
+    ],
+    releases: Annotated[
+        str | None,
+        typer.Option(metavar="A..B", help="Only these releases.", show_default="all it can run on"),
+    ] = None,
+) -> None:
+    """Name the first release that has a bug, and the first one after it that has not."""
+    from irgen.cli.bisect import bisect
+
+    bisect(finding, releases)
+
+
+@app.command()
 def grammars() -> None:
     """List the grammars that ship with irgen."""
     from irgen.cli.listings import grammars

@@ -13,8 +13,10 @@ from functools import cache
 
 from backends.base import Limitation
 from backends.registry import BACKENDS
-from backends.warp.loops import may_not_end
+from backends.warp.loops import is_dynamic, may_not_end
+from grammar.passes.effects import constants
 from grammar.passes.kernels import to_kernels
+from grammar.program import walk
 from irgen.fuzz.case import Case, Direction, Symptom
 
 Rule = Callable[[Case, Symptom], bool]
@@ -61,7 +63,32 @@ def _never_ends(case: Case, symptom: Symptom) -> bool:
     return may_not_end(to_kernels(case.program))
 
 
+def _casts_unrolled_index(case: Case, symptom: Symptom) -> bool:
+    """Whether the index of a loop that Warp unrolls is cast: in Python text it is a literal."""
+    for unit in to_kernels(case.program).units:
+        literals = constants(unit)
+        unrolled = {
+            loop.regions[0].params[0].id
+            for loop in walk(unit.body)
+            if loop.op == "for" and not is_dynamic(loop, literals)
+        }
+        for statement in walk(unit.body):
+            if statement.op == "cast" and statement.operands[0].id in unrolled:
+                return True
+    return False
+
+
 KNOWN: tuple[Known, ...] = (
+    Known(
+        name="constant_retyped",
+        backend="warp",
+        doc="A cast of the index of an unrolled loop changes the type of the literal that stands for"
+        " it, also where it was used before: the code no longer compiles.",
+        reference="findings/compile-error-for-d1a046",
+        kinds=frozenset(("compile_error", "source_error")),
+        directions=frozenset(("",)),
+        rule=_casts_unrolled_index,
+    ),
     Known(
         name="unending_adjoint",
         backend="warp",
