@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from backends.registry import BACKENDS
 from grammar.config import GRAMMAR_VERSION, Grammar
 from irgen import pool
 from irgen.fuzz import buckets, examine, finding
@@ -31,6 +32,8 @@ from irgen.pool import Lost
 from irgen.service import addresses, draw, draw_batch
 
 if TYPE_CHECKING:
+    from backends.registry import Backend
+    from grammar.program import Program
     from irgen.fuzz.buckets import Bucket
     from irgen.fuzz.finding import Finding
     from irgen.service import Drawn
@@ -245,7 +248,13 @@ class _Course:
             if not witness([first])[0]:
                 state.unconfirmed += 1
                 return Outcome(unconfirmed=symptom)
-            shrunk = shrink(first, witness, seconds=plan.patience, clock=self.clock)
+            shrunk = shrink(
+                first,
+                witness,
+                seconds=plan.patience,
+                clock=self.clock,
+                admits=_within(BACKENDS[plan.setup.backend], first.program),
+            )
             (examined,) = examiner([shrunk.case])
         same = [one for one in examined.unexplained if one.signature == symptom.signature]
         if not same:
@@ -291,6 +300,12 @@ def _ended(setup: Setup, drawn: Drawn, found: Lost) -> Examined:
             ]
         ),
     )
+
+
+def _within(backend: Backend, program: Program) -> Callable[[Case], bool]:
+    """Whether a case runs into no limitation that a program does not: it would show another bug."""
+    first = set(backend.limitations(program))
+    return lambda one: first.issuperset(backend.limitations(one.program))
 
 
 def leading(symptoms: Sequence[Symptom]) -> Symptom | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -33,6 +34,7 @@ _WAY = "O0"
 """The quickest way to run a program forward and backward that every release has."""
 
 _PARTS = 4
+_WORD = re.compile(r"\w+")
 
 
 def asking(connection: Connection) -> Ask:
@@ -63,11 +65,15 @@ def connect(target: Target) -> Connection:
 
 
 def refusals(
-    ask: Ask, groups: Sequence[Sequence[T]], made: Callable[[Sequence[T]], Trial]
+    ask: Ask,
+    groups: Sequence[Sequence[T]],
+    made: Callable[[Sequence[T]], Trial],
+    named: Callable[[T], frozenset[str]],
 ) -> dict[T, str]:
     """The items that a target refuses, with what it says; `made` makes one program of several.
 
-    A group that fails is asked for in parts until each item that fails is known.
+    A group that fails is asked for in parts until each item that fails is known. `named` are the
+    words of an item that a message about it may have: such items are asked for first, one by one.
     """
     refused: dict[T, str] = {}
     pending = [list(group) for group in groups]
@@ -78,12 +84,21 @@ def refusals(
             if answer == TAKEN:
                 continue
             if len(group) > 1:
-                size = -(-len(group) // _PARTS)
-                parts += [group[at : at + size] for at in range(0, len(group), size)]
+                words = frozenset(_WORD.findall(said(answer)))
+                suspects = [item for item in group if named(item) & words]
+                parts += _parts(group, suspects)
             elif answer[0] in REFUSED:
                 refused[group[0]] = said(answer)
         pending = parts
     return refused
+
+
+def _parts(group: list[T], suspects: list[T]) -> list[list[T]]:
+    if 0 < len(suspects) < len(group):
+        rest = [item for item in group if item not in suspects]
+        return [*[[item] for item in suspects], rest]
+    size = -(-len(group) // _PARTS)
+    return [group[at : at + size] for at in range(0, len(group), size)]
 
 
 def said(answer: Answer) -> str:

@@ -16,6 +16,7 @@ from grammar.ops import OPS
 from grammar.ops.array import ARRAY_OPS
 from grammar.passes.kernels import to_kernels
 from grammar.program import statements
+from grammar.types import Element, scalar_of
 from irgen.errors import UserError
 from irgen.targets.asking import REFUSED, TAKEN, Ask, asking, connect, refusals, said
 from irgen.targets.building import cache_folder
@@ -40,10 +41,10 @@ from irgen.targets.trials import (
     spelled_so,
 )
 
-PROBE_VERSION = 2
+PROBE_VERSION = 1
 """Raised when the same rows are tried in another way."""
 
-_GROUP = 40
+_GROUP = 60
 """Ops that are tried in one program."""
 
 Tell = Callable[[str], None]
@@ -83,8 +84,10 @@ def lacking(target: Target, ask: Ask) -> Lacks:
     avoided = frozenset(
         [name for (name, _), answer in zip(features, answers, strict=True) if answer != TAKEN]
     )
-    types = refusals(ask, elements(), lambda found: Trial(holding(found), avoided=avoided))
-    simplest = elements()[0][0]
+    types = refusals(
+        ask, [elements()], lambda found: Trial(holding(found), avoided=avoided), _dtype
+    )
+    simplest = elements()[0]
     if simplest in types:
         raise UserError(f"target {target.name!r} takes no program: {types[simplest]}")
     missing = [Lack("type", str(element), why) for element, why in types.items()]
@@ -95,7 +98,10 @@ def lacking(target: Target, ask: Ask) -> Lacks:
         if not types.keys() & {*form.instance.operands, form.instance.result}
     ]
     refused = refusals(
-        ask, groups(known, _GROUP), lambda found: spelled_so(found, backend, avoided)
+        ask,
+        groups(known, _GROUP),
+        lambda found: spelled_so(found, backend, avoided),
+        lambda form: form.named,
     )
     ops, spelled = _ops(known, refused)
     if any(array_texts(form, backend) for form in array_forms()):
@@ -103,6 +109,10 @@ def lacking(target: Target, ask: Ask) -> Lacks:
     else:  # they become kernels of ops that were asked for
         layers, arrays = _kernels({lack.name: lack for lack in ops}), frozenset[str]()
     return Lacks((*missing, *ops, *layers), tuple(sorted(avoided | spelled | arrays)))
+
+
+def _dtype(element: Element) -> frozenset[str]:
+    return frozenset((scalar_of(element).dtype,))
 
 
 def _constructs(ask: Ask, avoided: frozenset[str]) -> Iterator[Lack]:

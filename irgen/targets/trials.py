@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -56,6 +57,13 @@ class Form:
         """The typing in words, such as `f32, f32 -> bool`."""
         return f"{', '.join(map(str, self.instance.operands))} -> {self.instance.result}".lstrip()
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The functions that its spelling calls."""
+        return frozenset(_CALLED.findall(self.text))
+
+
+_CALLED = re.compile(r"(\w\w+)\(")
 
 _LANES = Style(idiom=1)
 """In JAX, a source with a function of one lane."""
@@ -148,14 +156,11 @@ def _kernel(found: Sequence[Form]) -> Program:
 # Types --------------------------------------------------------------------------------------
 
 
-def elements() -> list[list[Element]]:
-    """Every type that an array may have elements of, by its scalar."""
-    found: list[list[Element]] = []
-    for scalar in SCALARS:
-        sizes = SIZES if scalar in FLOATS else ()
-        vectors = [Vector(scalar, size) for size in sizes]
-        found.append([scalar, *vectors, *[Matrix(scalar, size, size) for size in sizes]])
-    return found
+def elements() -> list[Element]:
+    """Every type that an array may have elements of."""
+    vectors = [Vector(scalar, size) for scalar in FLOATS for size in SIZES]
+    matrices = [Matrix(scalar, size, size) for scalar in FLOATS for size in SIZES]
+    return [*SCALARS, *vectors, *matrices]
 
 
 def holding(found: Sequence[Element]) -> Program:

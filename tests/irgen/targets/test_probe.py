@@ -107,6 +107,10 @@ def test_a_target_that_takes_all_lacks_nothing(backend: str) -> None:
     assert all(restricted(one, lacks) is one for one in GRAMMARS.values())
 
 
+def _nothing(item: int) -> frozenset[str]:
+    return frozenset()
+
+
 def test_a_crash_is_a_bug_and_no_lack() -> None:
     def ask(trials: Sequence[Trial]) -> list[Answer]:
         return [("crashed", "SIGSEGV")] * len(trials)
@@ -114,7 +118,7 @@ def test_a_crash_is_a_bug_and_no_lack() -> None:
     def made(items: Sequence[int]) -> Trial:
         return Trial(holding([F32]))
 
-    assert refusals(ask, [[1, 2, 3], [4]], made) == {}
+    assert refusals(ask, [[1, 2, 3], [4]], made, _nothing) == {}
 
 
 @pytest.mark.parametrize("bad", [set[int](), {0}, {7, 8}, set(range(20))])
@@ -130,7 +134,27 @@ def test_every_item_of_a_group_that_is_refused_is_found(bad: set[int]) -> None:
         recent = asked[-len(trials) :]
         return [("compile_error", "no. Note") if bad & {*items} else TAKEN for items in recent]
 
-    assert refusals(ask, groups, made) == dict.fromkeys(sorted(bad), "no")
+    assert refusals(ask, groups, made, _nothing) == dict.fromkeys(sorted(bad), "no")
+
+
+def test_what_a_message_names_is_asked_for_first() -> None:
+    words = ["sin", "erf", "cos", "erfc", "tan", "exp", "log", "erf"]
+    asked: list[list[str]] = []
+
+    def made(items: Sequence[tuple[int, str]]) -> Trial:
+        asked.append([word for _, word in items])
+        return Trial(holding([F32]))
+
+    def ask(trials: Sequence[Trial]) -> list[Answer]:
+        recent = asked[-len(trials) :]
+        return [
+            ("compile_error", "no function wp.erf") if "erf" in one else TAKEN for one in recent
+        ]
+
+    group = list(enumerate(words))
+    found = refusals(ask, [group], made, lambda item: frozenset((item[1],)))
+    assert list(found) == [(1, "erf"), (7, "erf")]
+    assert asked == [words, ["erf"], ["erf"], ["sin", "cos", "erfc", "tan", "exp", "log"]]
 
 
 def test_a_target_that_takes_nothing_is_refused() -> None:
@@ -287,7 +311,7 @@ def test_every_spelling_of_every_op_is_tried_somewhere(backend: str) -> None:
 
 
 def test_every_element_type_is_tried() -> None:
-    found = [element for group in elements() for element in group]
+    found = elements()
     assert len(found) == len(set(found))
     assert found[0] == F32
     assert {element_shape(element) for element in found if str(element).startswith("bf16")} == {
