@@ -12,16 +12,15 @@ from grammar import guards, ranges
 from grammar.config import Grammar
 from grammar.drawing.body import Body, Library
 from grammar.drawing.operands import anchor, bring, index_below, operand, reversed_, shifted, within
-from grammar.drawing.tables import Tables, entry
+from grammar.drawing.tables import Tables, entry, wide_scalars
 from grammar.program import Statement, Value
 from grammar.ranges import Range
 from grammar.source import Source
-from grammar.types import BOOL, F32, F64, I32, I64, MAX_RANK, U32, U64, Array, Element, Scalar
+from grammar.types import BOOL, F32, F64, I32, MAX_RANK, Array, Element, Scalar
 
 ATOMICS = ("atomic_add", "atomic_max", "atomic_min", "atomic_sub")
 ATOMIC_KINDS = ("atomic", "wide_atomic")
 _ATOMIC_TYPES = (F32, F64, I32)
-_WIDE_TYPES = (I64, U64, U32)
 
 
 @dataclass(slots=True)
@@ -303,16 +302,12 @@ def atomic(body: Body) -> None:
 
 
 def wide_atomic(body: Body) -> None:
-    """Fold an integer that is of 64 bits or unsigned, where the grammar has such, into a shared
-    cell."""
-    weights = body.tables.grammar.types
-    types = [scalar for scalar in _WIDE_TYPES if weights.get(scalar.name, 0)]
-    if not types:
-        return atomic(body)
+    """Fold an integer that is of 64 bits or unsigned into a shared cell."""
+    scalars = wide_scalars(body.tables.grammar)
     value = anchor(body)
-    if value.type not in types:
-        value = operand(body, types[body.source.below(len(types))])
-    return _fold_in(body, value)
+    if value.type not in scalars:
+        value = operand(body, scalars[body.source.below(len(scalars))])
+    _fold_in(body, value)
 
 
 def _addend(scalar: Scalar) -> Range:

@@ -18,8 +18,11 @@ from grammar.types import (
     BOOL,
     FLOATS,
     I32,
+    I64,
     SCALARS,
     SIZES,
+    U32,
+    U64,
     Element,
     Matrix,
     Scalar,
@@ -218,8 +221,15 @@ ACCESSES = ("own", "shifted", "reversed", "gathered", "free")
 
 
 def _kinds(grammar: Grammar) -> list[tuple[str, int]]:
-    known = [kind for kind in KINDS if kind != "while" or not grammar.differentiable]
-    return [(kind, grammar.control.get(kind, 0)) for kind in known]
+    left_out = {"while"} if grammar.differentiable else set[str]()
+    if not wide_scalars(grammar):
+        left_out.add("wide_atomic")
+    return [(kind, grammar.control.get(kind, 0)) for kind in KINDS if kind not in left_out]
+
+
+def wide_scalars(grammar: Grammar) -> list[Scalar]:
+    """The integers of a grammar that atomics fold only where it asks for them."""
+    return [scalar for scalar in (I64, U64, U32) if grammar.types.get(scalar.name, 0)]
 
 
 def _ops(

@@ -107,6 +107,8 @@ def fitted(array: NDArray[Any], old: Type, new: Type, start: int = 0) -> NDArray
     scalar = scalar_of(new)
     if scalar.kind in ("int", "uint"):
         low, high = int_limits(scalar)
+        if array.dtype.kind == "f":
+            array = array.astype(np.float64)  # half floats do not hold the ends
         array = np.clip(array, max(low, -(1 << 62)), min(high, (1 << 62)))
     return np.ascontiguousarray(array).astype(array_dtype(scalar)).reshape(shape)
 

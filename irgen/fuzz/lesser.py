@@ -173,13 +173,14 @@ def _parts(case: Case, slot: _Slot) -> Iterator[Case]:
     if count == 1:
         value = array.reshape(-1)[0].item()
         for near in _nearer(value):
-            yield slot.put(case, np.full_like(array, near))
+            if array.dtype.kind != "u" or near >= 0:
+                yield slot.put(case, np.full_like(array, near))
 
 
 def _nearer(value: bool | int | float) -> list[bool | int | float]:
     if isinstance(value, bool):
         return [False]
     if isinstance(value, int):
-        return [3, value // 2, value - 1, -value]
+        return [3, value // 2, max(value - 1, -abs(value)), -value]
     short = [float(f"{value:.1g}"), float(f"{value:.2g}"), float(round(value))]
     return [3.0, -1.0, 0.5, -0.5, 1.5, 0.75, 0.25, *short, -value]

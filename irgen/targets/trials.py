@@ -20,8 +20,11 @@ from grammar.types import (
     F64,
     FLOATS,
     I32,
+    I64,
     SCALARS,
     SIZES,
+    U32,
+    U64,
     Array,
     Element,
     Matrix,
@@ -223,6 +226,13 @@ def _dynamic(b: Builder, i: Value, a: Value, n: Value, out: Value) -> None:
     b.store(out, i, total[0])
 
 
+def _strided(b: Builder, i: Value, a: Value, n: Value, out: Value) -> None:
+    x, count = b.load(a, i), b.load(n, i)
+    start = b.const(I32, 1)
+    total = b.for_(start, count, [x], _adding(b, x), step=2, bound=4)
+    b.store(out, i, total[0])
+
+
 def _while(b: Builder, i: Value, a: Value, out: Value) -> None:
     x = b.load(a, i)
     limit = b.const(F32, 3.0)
@@ -276,9 +286,8 @@ def _ranked(rank: int) -> Program:
     return units.finish()
 
 
-def _atomics() -> Program:
+def _atomics(*scalars: Scalar) -> Program:
     kinds = ("add", "sub", "min", "max")
-    scalars = (F32, F64, I32)
     types = [Array(scalar, (1,)) for scalar in scalars for _ in kinds]
 
     def body(b: Builder, i: Value, *given: Value) -> None:
@@ -315,7 +324,9 @@ def constructs() -> Mapping[tuple[str, str], tuple[Program, ...]]:
         ("control", "for"): (_one(_for), _one(_dynamic, _LINE, _COUNTS, _LINE)),
         ("control", "while"): (_one(_while),),
         ("control", "call"): (_call(),),
-        ("control", "atomic"): (_atomics(),),
+        ("control", "atomic"): (_atomics(F32, F64, I32),),
+        ("control", "strided"): (_one(_strided, _LINE, _COUNTS, _LINE),),
+        ("control", "wide_atomic"): (_atomics(I64, U64, U32),),
         ("exits", "exits"): (_one(_exits),),
         **{("ranks", str(rank)): (_ranked(rank),) for rank in (2, 3, 4)},
         ("accesses", "gathered"): (_one(_gathered, _LINE, _COUNTS, _LINE),),

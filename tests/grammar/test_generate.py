@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from backends.registry import BACKENDS
+from backends.style import Style
 from grammar.config import Grammar
 from grammar.generate import draw_program, program_at
 from grammar.ops import OPS
 from grammar.parse import parse_program
 from grammar.passes.canonical import canonical, exact_hash, structure_hash
 from grammar.passes.dce import eliminate_dead_code
-from grammar.presets import GRAMMARS
-from grammar.program import Program, Region, size, statements
+from grammar.passes.effects import constants
+from grammar.presets import FUZZ_GRAMMARS, GRAMMARS, safe
+from grammar.program import Program, Region, Statement, Unit, size, statements, walk
 from grammar.source import INDEX_LIMIT, RandomSource, ReplaySource
 from grammar.strategies import programs
+from grammar.structural import ATOMICS
 from grammar.text import print_program
 from grammar.types import Array, scalar_of
 from grammar.verify import verify
+from irgen import vectors
+from irgen.fuzz.case import case
+from irgen.fuzz.defined import undefined
 from tests.quality.golden import ADDRESSES, FOLDER, path_of
 
 COUNT = 25
@@ -186,6 +194,92 @@ def test_statement_kinds_are_those_of_the_grammar() -> None:
     assert "for" in used
     assert not used & {"if", "while", "call"}
     assert not any(op.startswith("atomic") for op in used)
+
+
+STRIDED = Grammar(
+    name="strided",
+    groups={"arithmetic": 1},
+    control={"op": 2, "load": 1, "strided": 2},
+    depth=2,
+    dynamic=0,
+)
+
+
+def test_strided_loops_start_elsewhere_and_may_be_empty() -> None:
+    """The grammar has no other dynamic loops. The inputs decide how many rounds there are."""
+    forms: set[tuple[int, bool]] = set()
+    rounds: set[int] = set()
+    for program in drawn(STRIDED, 60):
+        kernel = program.entry
+        known = constants(kernel)
+        given = vectors.make(program)[0]
+        for loop in [s for s in statements(program) if s.op == "for"]:
+            start, stop = loop.operands[:2]
+            if stop.id in known:
+                continue
+            assert isinstance(loop.attribute, tuple)
+            step = loop.attribute[0]
+            forms.add((step, start.id in known))
+            if start.id in known and stop in kernel.parameters:
+                first, last = known[start.id], int(given[kernel.parameters.index(stop)])
+                assert isinstance(first, int)
+                assert first > 0
+                rounds.add(len(range(first, last, step)))
+    assert forms == {(2, False), (2, True), (3, False), (3, True)}
+    assert {0, 1, 2} <= rounds
+
+
+def test_strided_loops_need_an_integer_to_stop_at() -> None:
+    """A function has no count of its own; without an integer its loops run between constants."""
+    own = replace(STRIDED, control={"op": 1, "strided": 1, "call": 3}, functions=(1, 3))
+    found = [unit for program in drawn(own) for unit in program.units if unit.kind == "function"]
+    loops = [s for unit in found for s in walk(unit.body) if s.op == "for"]
+    assert loops
+    dynamic = [s for unit in found for s in walk(unit.body) if _is_strided(unit, s)]
+    assert len(dynamic) < len(loops)
+
+
+def _is_strided(unit: Unit, statement: Statement) -> bool:
+    known = constants(unit)
+    return statement.op == "for" and not all(v.id in known for v in statement.operands[:2])
+
+
+WIDE = Grammar(
+    name="wide",
+    groups={"arithmetic": 1, "cast": 1},
+    types={"f32": 1, "i64": 1, "u64": 1, "u32": 1},
+    control={"op": 1, "wide_atomic": 1},
+)
+
+
+def test_wide_atomics_are_on_the_integers_of_the_grammar() -> None:
+    found = {
+        (statement.op, str(statement.operands[-1].type))
+        for program in drawn(WIDE, 80)
+        for statement in statements(program)
+        if statement.op in ATOMICS
+    }
+    assert found == {(op, name) for op in ATOMICS for name in ("i64", "u64", "u32")}
+    narrow = replace(WIDE, types={"f32": 1, "i32": 1})
+    used = {statement.op for program in drawn(narrow) for statement in statements(program)}
+    assert not used & set(ATOMICS)
+
+
+@pytest.mark.parametrize("grammar", [STRIDED, safe(STRIDED), WIDE], ids=lambda g: g.name)
+def test_what_only_campaigns_draw_is_defined(grammar: Grammar) -> None:
+    for program in drawn(grammar, 40):
+        verify(program)
+        assert parse_program(print_program(program)) == program
+        assert undefined(case(program, Style())) == ""
+        for backend in BACKENDS.values():
+            compile(backend.render(program, Style()).python, backend.name, "exec")
+
+
+def test_kinds_that_only_campaigns_draw() -> None:
+    rare = {"strided", "wide_atomic"}
+    assert not any(rare & set(grammar.control) for grammar in GRAMMARS.values())
+    kernels = [grammar for grammar in FUZZ_GRAMMARS.values() if grammar.shape != "arrays"]
+    assert all(rare <= set(grammar.control) for grammar in kernels)
 
 
 def test_the_fewest_statements_are_kept() -> None:

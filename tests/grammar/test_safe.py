@@ -10,6 +10,7 @@ import pytest
 from backends.registry import BACKENDS
 from backends.warp.loops import is_dynamic
 from grammar.config import Grammar
+from grammar.drawing.tables import KINDS
 from grammar.generate import draw_program, program_at
 from grammar.ops import OPS
 from grammar.parse import parse_program
@@ -28,9 +29,9 @@ EVERYTHING = Grammar(
     name="everything",
     statements=(4, 10),
     groups=dict.fromkeys((op.group for op in OPS.values()), 1),
-    types={"f32": 4, "f64": 1, "f16": 1, "i32": 2, "u8": 1},
+    types={"f32": 4, "f64": 1, "f16": 1, "i32": 2, "i64": 1, "u8": 1},
     forms={"scalar": 3, "vector": 1, "matrix": 1},
-    control=dict.fromkeys(("op", "if", "for", "while", "load", "store", "atomic", "call"), 1),
+    control=dict.fromkeys(KINDS, 1),
     exits=40,
     depth=3,
     trips=20,

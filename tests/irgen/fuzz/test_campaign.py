@@ -76,7 +76,7 @@ def test_bugs_become_findings_of_their_least_case(tmp_path: Path) -> None:
     assert [step.found[0] for step in steps if step.found] == [found[1], found[0]]
     assert buckets(tmp_path) == [OF_LOG, OF_COS]
     for one in found:
-        assert body_lines(finding.case_of(one).program) == 1
+        assert body_lines(finding.case_of(one).program) <= 2
         assert (one.exit_code, one.finished) == (1, True)
         assert finding.read(tmp_path / one.bucket) == one
     state = state_in(tmp_path)
@@ -92,11 +92,11 @@ def test_likely_hits_of_a_known_bug_are_shrunk_ever_more_rarely(tmp_path: Path) 
     steps = run(plan(tmp_path, 60))
     shrunk = [step.doing for step in steps if "wrong_value" in step.doing]
     with_cos = [index for index in range(60) if "cos" in stand_in.ops(draw(FEW, 0, index).program)]
-    # The first of all is new; then come the first, second, fourth and eighth of those like it.
-    assert len(with_cos) - 1 in range(8, 16)
-    expected = [with_cos[at] for at in (0, 1, 2, 4, 8)]
+    # The first of all is new; then come the first, second, fourth, eighth of those like it.
+    expected = [with_cos[at] for at in (0, 1, 2, 4, 8, 16) if at < len(with_cos)]
     assert shrunk == [f"shrinking wrong_value at few {index}" for index in expected]
-    assert hits(tmp_path)[OF_COS] == (5, 1)
+    assert hits(tmp_path)[OF_COS] == (len(expected), 1)
+    assert len(expected) < len(with_cos)
 
 
 @pytest.mark.parametrize(
@@ -172,20 +172,24 @@ def test_findings_are_the_same_with_two_workers(
     made: list[dict[str, bytes]] = []
     for workers in (1, 2):
         folder = tmp_path / str(workers)
-        list(run(plan(folder, workers=workers)))
+        list(run(plan(folder, 8, workers=workers)))
         made.append(contents(folder))
     assert len(made[0]) > 10
     assert made[0] == made[1]
 
 
 def test_a_death_is_a_finding_that_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in.install(monkeypatch, "cosh=crashed", processes=True)
-    (*_, last) = run(plan(tmp_path, 8))
+    stand_in.install(monkeypatch, "radians=crashed", processes=True)
+    ticks = itertools.count()
+    # Each death takes its time, so the clock ends the shrinking after a few.
+    short = plan(tmp_path, 13, patience=30.0)
+    (*_, last) = run(short, lambda: float(next(ticks)))
     (found,) = finding.all_findings(tmp_path)
     assert (found.symptom.kind, found.symptom.detail) == ("crashed", "SIGABRT")
-    assert found.bucket.startswith("crashed-sigabrt-cosh-")
-    assert body_lines(finding.case_of(found).program) == 1
-    assert (last.state.verified, last.state.symptomatic) == (7, 1)
+    assert found.bucket.startswith("crashed-sigabrt-")
+    assert "radians" in found.constructs
+    assert found.after < found.before
+    assert (last.state.verified, last.state.symptomatic) == (12, 1)
 
 
 @pytest.mark.usefixtures("bugs")
@@ -217,18 +221,19 @@ def test_whenever_it_is_killed_it_goes_on_to_the_same(
         with monkeypatch.context() as patch:
             writes = _fatal(patch, fatal)
             reported: list[str] = []
+            killed = False
             try:
                 for step in run(plan(folder, count)):
                     reported += [step.found[0].bucket] if step.found else []
             except Killed:
-                pass
+                killed = True
         there = {one.bucket for one in finding.all_findings(folder)}
         assert set(reported) <= there
         list(run(plan(folder, count)))
         assert contents(folder) == expected
-        if len(writes) <= fatal:
+        if not killed:
             break
-    assert fatal > 6
+    assert len(writes) > 15
 
 
 def _fatal(patch: pytest.MonkeyPatch, at: int) -> list[str]:

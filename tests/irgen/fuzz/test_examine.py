@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -313,13 +311,13 @@ def test_a_rewrite_that_changes_results_is_a_symptom(monkeypatch: pytest.MonkeyP
 
     found = seen(monkeypatch, setup("values", "rewrites"), alter)
     assert found == [("wrong_value", "rewrites", "forward", name) for name in _order(given)]
-    assert seen(monkeypatch, setup("values"), alter) == []
-    symptom = Symptom(*found[0])
+    (symptom, *_) = examine.examine(setup("values", "rewrites"), [given])[0].symptoms
     settled, there = examine.settled(setup("rewrites"), given, symptom)
     assert there.signature == ("wrong_value", "values", "forward", "default")
     assert exact_hash(settled.program) != own
     (again,) = examine.examine(setup("values"), [settled])
     assert signatures(again) == [there.signature]
+    assert seen(monkeypatch, setup("values"), alter) == []
 
 
 def _order(given: Case) -> list[str]:
@@ -453,7 +451,7 @@ def test_a_death_is_a_symptom_of_failures() -> None:
 
 def test_a_witness_knows_its_symptom() -> None:
     first = Symptom("wrong_gradient", "gradients", "gradient", "cpu")
-    excused = replace_known(first, "loop_value")
+    excused = Symptom("wrong_gradient", "gradients", "gradient", "cpu", known="loop_value")
     other = Symptom("wrong_value", "values", "forward", "cpu")
     answers = [Examined(found) for found in ((first,), (excused,), (other, first), (other,), ())]
 
@@ -462,10 +460,6 @@ def test_a_witness_knows_its_symptom() -> None:
 
     assert examine.witness(examined, first)([]) == [True, False, True, False, False]
     assert examine.witness(examined, excused)([]) == [True, True, True, False, False]
-
-
-def replace_known(symptom: Symptom, known: str) -> Symptom:
-    return Symptom(*symptom.signature, known=known)
 
 
 def test_limits_leave_room_for_interpreters() -> None:
