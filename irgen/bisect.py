@@ -163,7 +163,7 @@ def within(packaged: Distribution, listed: Sequence[str], chosen: str | None) ->
     """The releases of a range that can be targets, oldest first; UserError where there is none."""
     first, dots, last = (chosen or "..").partition("..")
     if not dots:
-        raise UserError(f"--backend-range is {chosen!r}: write it as A..B, A.. or ..B")
+        raise UserError(f"the range of releases is {chosen!r}: write it as A..B, A.. or ..B")
     low = max(packaged.recipes[0].since, recipes.version(first))
     found = [
         release

@@ -66,6 +66,12 @@ STRUCTURE = frozenset(
 )
 """Constructs that make a bug one of structure."""
 
+_LAUNCHED = frozenset(("launches", "launch in loop"))
+"""Several launches, one after the other or in the rounds of a loop."""
+
+_BESIDE_LAUNCHES = frozenset(("for", "copy", "axes", "gather", _BEFORE, _IN, _AFTER))
+"""What says nothing of a bug between launches."""
+
 _USUAL = frozenset(("f32", "f64", "i32", "bool"))
 """Scalar types that say nothing."""
 
@@ -175,6 +181,9 @@ def _of_gradient(found: frozenset[str]) -> frozenset[str]:
     ops = frozenset(one for one in found if _is_op(one))
     if not found & STRUCTURE:
         return _telling(found - {NONLINEAR})
+    if found & _LAUNCHED:
+        # What would show in one kernel has shrunk to that kernel: this is between launches.
+        found = found - _LAUNCHED - _BESIDE_LAUNCHES | {"launches"}
     slopes = found & {_BEFORE, _IN, _AFTER}
     implied = {"if"} if found & {"break", "continue", "return"} else set[str]()
     rest = found - ops - {NONLINEAR} - implied

@@ -16,7 +16,7 @@ from grammar.ops import OPS
 from grammar.ops.array import ARRAY_OPS
 from grammar.passes.kernels import to_kernels
 from grammar.program import statements
-from grammar.types import Element, scalar_of
+from grammar.types import Element, Scalar, scalar_of
 from irgen.errors import UserError
 from irgen.targets.asking import REFUSED, TAKEN, Ask, asking, connect, refusals, said
 from irgen.targets.building import cache_folder
@@ -90,7 +90,11 @@ def lacking(target: Target, ask: Ask) -> Lacks:
     simplest = elements()[0]
     if simplest in types:
         raise UserError(f"target {target.name!r} takes no program: {types[simplest]}")
-    missing = [Lack("type", str(element), why) for element, why in types.items()]
+    missing = [
+        Lack("type", str(element), why)
+        for element, why in types.items()
+        if isinstance(element, Scalar) or element.scalar not in types
+    ]
     missing += _constructs(ask, avoided)
     known = [
         form

@@ -116,7 +116,7 @@ def test_a_range_keeps_what_may_be_a_target(chosen: str | None, found: list[str]
 
 
 def test_a_range_that_is_none_is_told() -> None:
-    with pytest.raises(UserError, match=r"^--backend-range is '1\.8': write it as A\.\.B"):
+    with pytest.raises(UserError, match=r"^the range of releases is '1\.8': write it as A\.\.B"):
         within(DISTRIBUTIONS["warp-lang"], LISTED, "1.8")
     with pytest.raises(UserError, match=r"no release of warp-lang lies in 2\.\.: there are 1"):
         within(DISTRIBUTIONS["warp-lang"], LISTED, "2..")

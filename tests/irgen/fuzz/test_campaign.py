@@ -17,9 +17,10 @@ from grammar.presets import GRAMMARS
 from irgen.errors import UserError
 from irgen.fuzz import campaign, examine, finding
 from irgen.fuzz.campaign import Plan, Step, leading, run
-from irgen.fuzz.case import Symptom
+from irgen.fuzz.case import Case, Symptom, case
 from irgen.fuzz.lesser import body_lines
 from irgen.fuzz.setup import Setup
+from irgen.fuzz.shrink import Shrunk, Witness
 from irgen.fuzz.state import NAME, State
 from irgen.pool import Lost
 from irgen.service import draw
@@ -172,24 +173,34 @@ def test_findings_are_the_same_with_two_workers(
     made: list[dict[str, bytes]] = []
     for workers in (1, 2):
         folder = tmp_path / str(workers)
-        list(run(plan(folder, 8, workers=workers)))
+        list(run(plan(folder, 7, workers=workers)))
         made.append(contents(folder))
     assert len(made[0]) > 10
     assert made[0] == made[1]
 
 
 def test_a_death_is_a_finding_that_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in.install(monkeypatch, "radians=crashed", processes=True)
-    ticks = itertools.count()
-    # Each death takes its time, so the clock ends the shrinking after a few.
-    short = plan(tmp_path, 13, patience=30.0)
-    (*_, last) = run(short, lambda: float(next(ticks)))
+    right, wrong = (_case(index) for index in (4, 2))
+
+    def brief(first: Case, witness: Witness, **_: object) -> Shrunk:
+        # Each death takes its time, so few are asked for.
+        assert list(witness([right, wrong])) == [False, True]
+        return Shrunk(wrong, 2, 1, 0.0, True)
+
+    stand_in.install(monkeypatch, "tanh=crashed", processes=True)
+    monkeypatch.setattr(campaign, "shrink", brief)
+    (*_, last) = run(plan(tmp_path, 1))
     (found,) = finding.all_findings(tmp_path)
     assert (found.symptom.kind, found.symptom.detail) == ("crashed", "SIGABRT")
     assert found.bucket.startswith("crashed-sigabrt-")
-    assert "radians" in found.constructs
-    assert found.after < found.before
-    assert (last.state.verified, last.state.symptomatic) == (12, 1)
+    assert "tanh" in found.constructs
+    assert body_lines(finding.case_of(found).program) == 1
+    assert (last.state.verified, last.state.symptomatic, last.state.unconfirmed) == (0, 1, 0)
+
+
+def _case(index: int) -> Case:
+    drawn = draw(FEW, 0, index)
+    return case(drawn.program, drawn.style)
 
 
 @pytest.mark.usefixtures("bugs")
