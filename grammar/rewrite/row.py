@@ -17,6 +17,7 @@ class Rewrite:
     - `applies`: whether there is something to rewrite at a place.
     - `rewrite`: the program rewritten there. Values are the same, bit for bit, after each op is
       rounded to the precision of its type; gradients up to the order in which they are summed up.
+      (What a product of matrices sums up has no order of its own.)
       The parameters of the entry, and how it writes them, stay.
     - `limits`: it makes loops of a kind that some backends are documented to differentiate wrongly.
     """

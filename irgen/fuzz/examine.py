@@ -164,6 +164,7 @@ def limits(setup: Setup, patience: int = PATIENCE) -> Limits:
     if "backends" in setup.oracles:
         seconds += BACKENDS[agreement.OTHER[setup.backend]].seconds
     ways = len(ways_of(setup)) + (setup.target is not None)
+    ways *= 1 + (setup.against is not None)
     if ways:
         batch = _FEW
         seconds += APART * batch + APART * (1 + patience) * (1 + ways)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import captures, memory, startup, verified
+from tests.bench import captures, fuzz, memory, startup, verified
 from tests.bench.report import Table, machine, markdown, plain, versions
 
 BENCHES: dict[str, Callable[[argparse.Namespace], Table]] = {
@@ -19,6 +19,8 @@ BENCHES: dict[str, Callable[[argparse.Namespace], Table]] = {
     "verified-warp": lambda options: verified.warp(options.blocks),
     "verified-jax": lambda options: verified.jax(options.blocks),
     "workers": lambda options: verified.workers(),
+    "fuzz": lambda options: fuzz.reference(options.blocks),
+    "oracles": lambda options: fuzz.oracles(options.blocks),
     "startup": lambda options: startup.startup(options.blocks),
     "memory-warp": lambda options: memory.memory("warp", options.records),
     "memory-jax": lambda options: memory.memory("jax", options.records),

@@ -18,6 +18,7 @@ from backends.style import Style, draw_style
 from grammar.build import Builder, ProgramBuilder
 from grammar.generate import program_at
 from grammar.gradient import gradient
+from grammar.interpret import run
 from grammar.ops import OPS
 from grammar.ops.base import Instance
 from grammar.passes.canonical import canonical, exact_hash
@@ -35,7 +36,7 @@ from grammar.rewrite.row import Rewrite
 from grammar.source import RandomSource, ReplaySource, Source
 from grammar.types import BOOL, F32, I32, Array, Element, Type, int_limits, scalar_of
 from grammar.verify import verify
-from tests.grammar.gradient_checks import WIDE, cotangents_of, gradients
+from tests.grammar.gradient_checks import WIDE, cotangents_of, gradients, precise
 from tests.grammar.run_both import drawn_inputs
 
 TOLERANCE = 1e-12
@@ -84,7 +85,9 @@ def differences(program: Program, made: Program, seed: int = 0) -> list[str]:
         return ["parameters"]
     if program.entry.kind == "kernel" and written(program.entry) != written(made.entry):
         return ["how arrays are written"]
-    if not all(map(same, outputs, reference(made, inputs))):
+    if not all(map(same, outputs, reference(made, inputs))) and not (
+        has_matrices(program) and all(map(close, extended(program, inputs), extended(made, inputs)))
+    ):
         found.append("values")
     if wanted is not None:
         given = slopes(made, inputs, cotangents)
@@ -93,13 +96,24 @@ def differences(program: Program, made: Program, seed: int = 0) -> list[str]:
     return found
 
 
+def has_matrices(program: Program) -> bool:
+    """Whether NumPy sums up products of matrices, in an order that follows their layout in memory:
+    there the reference of a rewrite may round in another way."""
+    return any(s.op in OPS and OPS[s.op].group == "matrix" for s in statements(program))
+
+
+def extended(program: Program, inputs: list[Any]) -> list[Any]:
+    """The outputs in extended precision."""
+    return [np.asarray(value, np.longdouble) for value in run(precise(program), inputs, WIDE)]
+
+
 def close(a: Any, b: Any) -> bool:
     """Whether gradients agree but for the order of sums."""
     finite = np.isfinite(a)
     if a.shape != b.shape or not np.array_equal(finite, np.isfinite(b)):
         return False
     size = np.max(np.abs(a[finite]), initial=1.0)
-    return bool(np.all(np.abs(a - b)[finite] <= TOLERANCE * size))
+    return bool(np.all(np.abs(a[finite] - b[finite]) <= TOLERANCE * size))
 
 
 def renders(program: Program, random: Random) -> bool:

@@ -80,7 +80,7 @@ def test_events_are_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[st
     assert [row["event"] for row in rows] == ["finding", "finding", "end"]
     for row, kind, index in zip(found, ("wrong_value", "execution_error"), (1, 5), strict=True):
         assert (row["kind"], row["index"], row["repro"], row["new"]) == (kind, index, 1, True)
-        assert finding.read(ROOT / row["folder"]).bucket == row["bucket"]
+        assert finding.read(Path(row["folder"])).bucket == row["bucket"]
     assert end["new"] == end["findings"] == sorted(row["bucket"] for row in found)
     assert end["programs"] == 7
     assert end["verified"] + sum(row["event"] == "finding" for row in rows) < 7
@@ -174,15 +174,15 @@ def test_it_ends_when_its_time_is_up(
 def test_ctrl_c_tells_how_far_it_is_and_goes_on(folder: Path) -> None:
     command = [*STAND_IN, "fuzz", "-g", "few.toml", "--no-limitations", "--out", "out"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder.parent
-    )
-    assert process.stdout is not None
-    first = json.loads(process.stdout.readline())
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    rest = [json.loads(line) for line in process.stdout]
-    assert process.wait() == 130
+    ) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        rest = [json.loads(line) for line in process.stdout]
+    assert process.returncode == 130
     assert first["event"] == "finding"
     assert rest[-1]["event"] == "end"
     assert first["bucket"] in rest[-1]["findings"]

@@ -17,8 +17,12 @@ from tests.quality import (
     capture,
     determinism,
     drill,
+    faults,
+    fuzz_kill,
+    fuzz_shrink,
     roundtrip,
     shrinking,
+    targets,
     variety,
     verification,
 )
@@ -46,6 +50,11 @@ def _verification(options: argparse.Namespace) -> Iterator[Table]:
     return verification.campaign(options.preset, options.count or 100, options.workers)
 
 
+def _targets(options: argparse.Namespace) -> Iterator[Table]:
+    named = None if options.preset == list(GRAMMARS) else options.preset
+    return targets.campaign(named, options.count or 100)
+
+
 CAMPAIGNS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "capture": _capture,
     "variety": _variety,
@@ -56,6 +65,10 @@ CAMPAIGNS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "audit": lambda options: audit.campaign(options.count or 1),
     "mutants": lambda options: mutants.campaign(options.count or 500, options.workers),
     "drill": lambda options: drill.campaign(options.preset, options.count or 2000, options.workers),
+    "faults": lambda options: faults.campaign(options.count or 16),
+    "fuzz_shrink": lambda options: fuzz_shrink.campaign(),
+    "fuzz_kill": lambda options: fuzz_kill.campaign(options.count or 15),
+    "targets": _targets,
 }
 """Campaigns by name, in the order in which they run."""
 
