@@ -10,7 +10,7 @@ import functools
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,7 +99,7 @@ def work(setup: Setup, seed: int, batch: Sequence[Address]) -> list[Tried]:
     return [Tried(each, pairs(one.program)) for one, each in zip(drawn, found, strict=True)]
 
 
-def run(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Iterator[Step]:
+def run(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Generator[Step]:
     """Run a campaign, or go on with it; one step per program, and more while one is shrunk.
 
     What a step says of findings is on disk by then. UserError where the folder holds a campaign

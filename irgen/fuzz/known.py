@@ -82,8 +82,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         name="constant_retyped",
         backend="warp",
-        doc="A cast of the index of an unrolled loop changes the type of the literal that stands for"
-        " it, also where it was used before: the code no longer compiles.",
+        doc="A cast of the index of an unrolled loop changes the type of the literal that stands"
+        " for it, also where it was used before: the code no longer compiles.",
         reference="findings/compile-error-for-d1a046",
         kinds=frozenset(("compile_error", "source_error")),
         directions=frozenset(("",)),

@@ -6,6 +6,7 @@ found what an undisturbed one finds, with the same hits.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -146,10 +147,8 @@ def _struck(
     victim = chance.choice((DRIVER, WORKER))
     after = chance.uniform(FIRST, min(LAST, max(FIRST, took)))
     process = run.start()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(after)
-    except subprocess.TimeoutExpired:
-        pass
     struck = strike(process, victim, chance)
     status = run.end(process)
     wrong = run.problems()

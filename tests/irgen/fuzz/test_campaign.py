@@ -227,6 +227,7 @@ def test_whenever_it_is_killed_it_goes_on_to_the_same(
     whole, count = tmp_path / "whole", 7
     list(run(plan(whole, count)))
     expected = contents(whole)
+    writes: list[str] = []
     for fatal in itertools.count():
         folder = tmp_path / str(fatal)
         with monkeypatch.context() as patch:
@@ -316,7 +317,7 @@ def test_two_at_a_time_are_refused(tmp_path: Path) -> None:
     next(first)
     with pytest.raises(UserError, match="in use by another campaign"):
         next(run(plan(tmp_path)))
-    first.close()  # type: ignore[attr-defined]
+    first.close()
     list(run(plan(tmp_path, 3)))
 
 
