@@ -18,7 +18,7 @@ LONGEST = 4000
 """So many characters of what a repro prints are kept, the last ones."""
 
 _BESIDES = re.compile(r"Warp |   |Module |\s*\d* \| |.*: note: ")
-_PLACE = re.compile(r"/\S*/(?=(?:site-packages|python\d[\d.]*)/)")
+_PLACE = re.compile(r"/\S*/(?=(?:site-packages|python\d[\d.]*)/)|[^\s\"]*/(?=wp_\w+\.cpp)")
 
 
 def ran(text: str, python: str, seconds: float) -> tuple[int, str]:
