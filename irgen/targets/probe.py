@@ -16,6 +16,7 @@ from grammar.ops import OPS
 from grammar.ops.array import ARRAY_OPS
 from grammar.passes.kernels import to_kernels
 from grammar.program import statements
+from grammar.text import print_program
 from grammar.types import Element, Scalar, scalar_of
 from irgen.errors import UserError
 from irgen.targets.asking import REFUSED, TAKEN, Ask, asking, connect, refusals, said
@@ -41,7 +42,7 @@ from irgen.targets.trials import (
     spelled_so,
 )
 
-PROBE_VERSION = 1
+PROBE_VERSION = 2
 """Raised when the same rows are tried in another way."""
 
 _GROUP = 60
@@ -197,8 +198,18 @@ def _kept(target: Target) -> Path:
     """Where the answers of a target are kept: they hold for these rows and these versions."""
     rows = [(op.name, op.signature, sorted(op.spell.items())) for op in OPS.values()]
     arrays = [(op.name, sorted(op.spell.items())) for op in ARRAY_OPS.values()]
+    tried = [print_program(program) for found in constructs().values() for program in found]
     said = msgspec.json.encode(
-        [PROBE_VERSION, GRAMMAR_VERSION, rows, arrays, list(LAYERS), target.python, target.versions]
+        [
+            PROBE_VERSION,
+            GRAMMAR_VERSION,
+            rows,
+            arrays,
+            tried,
+            list(LAYERS),
+            target.python,
+            target.versions,
+        ]
     )
     digest = hashlib.blake2b(said, digest_size=8).hexdigest()
     return cache_folder() / "probes" / f"{target.backend}-{digest}.json"
