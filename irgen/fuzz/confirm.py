@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from irgen.targets.releases import clean
+
 SHOWS = 1
 """The exit code of a repro where the bug shows."""
 
@@ -26,7 +28,7 @@ def ran(text: str, python: str, seconds: float) -> tuple[int, str]:
     with tempfile.TemporaryDirectory(prefix="irgen-repro-") as folder:
         path = Path(folder, "repro.py")
         path.write_text(text, encoding="utf-8")
-        environment = {**os.environ, "WARP_CACHE_PATH": folder}
+        environment = {**clean(), "WARP_CACHE_PATH": folder}
         process = subprocess.Popen(
             [python, str(path)],
             stdout=subprocess.PIPE,
