@@ -116,10 +116,11 @@ def run(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Generator[St
 
 def settings(plan: Plan) -> dict[str, str]:
     """What a campaign cannot change when it goes on: all that decides what it finds."""
-    target = plan.setup.target
+    target, against = plan.setup.target, plan.setup.against
     return {
         "backend": plan.setup.backend,
         "target": target.name if target else "installed",
+        "compared with": against.name if against else "nothing",
         "grammars": " ".join(grammar.name for grammar in plan.grammars),
         "grammar": " ".join(grammar.digest for grammar in plan.grammars),
         "grammar version": str(GRAMMAR_VERSION),
