@@ -174,9 +174,13 @@ def test_it_ends_when_its_time_is_up(
 def test_ctrl_c_tells_how_far_it_is_and_goes_on(folder: Path) -> None:
     command = [*STAND_IN, "fuzz", "-g", "few.toml", "--no-limitations", "--out", "out"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
+    # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder.parent
-    ) as process:
+    )
+    signal.signal(signal.SIGINT, before)
+    with process:
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
         time.sleep(0.2)
