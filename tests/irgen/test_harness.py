@@ -306,7 +306,10 @@ def test_a_loaded_jax_source_runs_on_its_arguments() -> None:
         np.testing.assert_array_equal(np.asarray(got, np.float32), wanted)
 
 
-def test_a_loaded_warp_kernel_launches_on_its_arguments() -> None:
+def test_a_loaded_warp_kernel_launches_on_its_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wp.config, "kernel_cache_dir", str(tmp_path))
     kernel = irgen.kernel(SCALED.replace("bf16", "f16"), "warp")
     inputs, _ = vectors.make(kernel.program)
     given = kernel.arguments(inputs)
