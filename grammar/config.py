@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Literal
 
-GRAMMAR_VERSION = 2
+GRAMMAR_VERSION = 3
 """Raised whenever the same (grammar, seed, index) may give another program."""
 
 Shape = Literal["kernel", "arrays", "program"]

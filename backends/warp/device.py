@@ -18,7 +18,7 @@ from backends.warp.roles import parameter_role, role
 from backends.warp.rows import fill, spellings
 from backends.warp.spell import Spelling, is_number, wp
 from grammar.program import Program, Region, Statement, Terminator, Unit, Value, walk
-from grammar.types import BOOL, I32, Array, Scalar, Type, scalar_of
+from grammar.types import BOOL, I32, SIZES, Array, Scalar, Type, scalar_of
 
 INDICES = ("index", "index2", "index3", "index4")
 """Roles of the indices of a lane, by axis."""
@@ -148,6 +148,26 @@ class _Lowering(Frame):
             self.settle(statement.operands[number], out)
         operands, width = self.operands(statement.operands, out)
         self.define(value, fill(row, statement, operands, self.spelling), width + row.width, out)
+
+    def component(self, statement: Statement, out: list[s.Stmt]) -> None:
+        """A vector with another component: an assignment to it, or a new vector."""
+        (value,) = statement.results
+        if self.choose(0, value.id, 3) == 2:
+            self.row(statement, out)
+            return
+        (vector, number), _ = self.operands(statement.operands, out)
+        variable = self.plan.variables.get(value.id)
+        if variable is None:
+            name = s.Name(self.names.fresh(role(value.type)))
+        else:
+            name = self.variable(variable, value.type)
+        if name != vector:
+            if name.id in names_in(number):
+                number = self.named(statement.operands[1], number, out)
+            self.set(name, value, vector, out, variable is not None and variable.carried)
+        place = s.Literal(str(statement.attribute))
+        out.append(s.Assign(s.Subscript(name, (place,)), number))
+        self.bound[value.id] = name
 
     def load(self, statement: Statement, out: list[s.Stmt]) -> None:
         (array, *indices), width = self.operands(statement.operands, out)
@@ -310,6 +330,7 @@ def _summed(type_: Type) -> bool:
 
 
 _HANDLERS: dict[str, Callable[[_Lowering, Statement, list[s.Stmt]], None]] = {
+    **{f"with_component{size}": _Lowering.component for size in SIZES},
     "const": _Lowering.const,
     "load": _Lowering.load,
     "store": _Lowering.store,

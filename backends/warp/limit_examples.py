@@ -119,6 +119,18 @@ atomic_max %2, %3, %4
 %6: f64 = fmod %5, %4
 store %3, %0, %6
 """),
+    "overwritten_component": _cells("""
+%4: f64 = load %1, %0
+%5: f64x2 = vec2 %4, %4
+%6: f64x2 = with_component2 %5, %4 {0}
+%7: f64 = component %6 {0}
+store %3, %0, %7
+"""),
+    "frac_operand": _cells("""
+%4: f64 = load %1, %0
+%5: f64 = frac %4
+store %3, %0, %5
+"""),
 }
 """A program per limitation, by its name; its gradient is wrong."""
 
@@ -223,6 +235,20 @@ atomic_add %2, %3, %4
 %4: f64 = load %1, %0
 %5: f64 = const 0.75
 %6: f64 = fmod %4, %5
+store %3, %0, %6
+"""),
+    "overwritten_component": _cells("""
+%4: f64 = load %1, %0
+%5: f64 = const 0.75
+%6: f64x2 = vec2 %5, %5
+%7: f64x2 = with_component2 %6, %4 {0}
+%8: f64 = component %7 {0}
+store %3, %0, %8
+"""),
+    "frac_operand": _cells("""
+%4: f64 = load %1, %0
+%5: f64 = trunc %4
+%6: f64 = sub %4, %5
 store %3, %0, %6
 """),
 }

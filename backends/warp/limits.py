@@ -94,6 +94,18 @@ LIMITATIONS: dict[str, Limitation] = {
             f"{_ISSUES}/1466",
             "warp/native/builtin.h: adj_mod",
         ),
+        _row(
+            "overwritten_component",
+            "A component of a vector that carries a gradient is overwritten. The old one keeps the"
+            " gradient of the new one, unless `enable_vector_component_overwrites` is set.",
+            f"{_ISSUES}/1697",
+        ),
+        _row(
+            "frac_operand",
+            "The adjoint of the fractional part passes nothing on.",
+            f"{_ISSUES}/1466",
+            "warp/native/builtin.h: adj_frac",
+        ),
     )
 }
 """Limitations by name. Each has a minimal program in `backends.warp.limit_examples`."""

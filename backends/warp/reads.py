@@ -27,11 +27,15 @@ from grammar.ops import OPS
 from grammar.ops.expression import Expression, parse
 from grammar.program import Region, Statement, Unit, Value
 from grammar.structural import ATOMICS
+from grammar.types import SIZES
 
 EXTREMES = frozenset(("atomic_min", "atomic_max"))
 
-MISSING: Mapping[str, tuple[int, ...]] = {"fmod": (1,)}
+MISSING: Mapping[str, tuple[int, ...]] = {"fmod": (1,), "frac": (0,)}
 """The operands to which the adjoint of an op passes nothing, by op."""
+
+REPLACING = frozenset(f"with_component{size}" for size in SIZES)
+"""The ops that Warp does by assigning to a component."""
 
 _READS_RESULT: Mapping[str, tuple[int, ...]] = {
     "div": (1,),
@@ -357,6 +361,8 @@ class _Graph:
             return
         for k, value in enumerate(statement.operands):
             if value.id in varied:
+                if active and k == 0 and op in REPLACING:
+                    self.found.add("overwritten_component")
                 if active and k in MISSING.get(op, ()):
                     self.found.add(f"{op}_operand")
                 for place in _letters(op, k) or ():

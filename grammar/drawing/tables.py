@@ -125,19 +125,22 @@ def supported(op: Op, instance: Instance) -> bool:
 _JUMPING = frozenset(("frac", "fmod", "eq", "ne"))
 _TYING = frozenset(("min_component", "max_component"))
 _SLOPELESS = frozenset(("distance",))
+_OVERWRITING = frozenset(f"with_component{size}" for size in SIZES)
+_UNSAFE = _JUMPING | _TYING | _SLOPELESS | _OVERWRITING
 
 
 def safe(op: Op, instance: Instance) -> bool:
     """Whether differentiable-safe grammars draw an op at a typing: not where floats are rounded,
     otherwise jump, or are tested for equality; nor `fmod`, of which a backend passes no gradient
     to the divisor; nor the extremes of components, as vectors are often made of equal ones; nor
-    the distance, which has no slope where it is zero."""
+    the distance, which has no slope where it is zero; nor another component put into a vector,
+    which a backend does by overwriting it, without its gradient."""
     if not instance.operands or scalar_of(instance.operands[-1]).kind != "float":
         return True
     if instance.result == BOOL:
         return op.name not in _JUMPING
     whole = scalar_of(instance.result).kind != "float"
-    return op.smoothness != "step" and op.name not in _JUMPING | _TYING | _SLOPELESS and not whole
+    return op.smoothness != "step" and op.name not in _UNSAFE and not whole
 
 
 def _weight(grammar: Grammar, op: Op) -> int:

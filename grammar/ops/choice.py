@@ -239,7 +239,7 @@ ROUNDING: tuple[Op, ...] = (
         "a minus its whole part; the sign is that of a.",
         "rounding",
         "1.0",
-        ("a - wp.trunc(a)",),
+        ("wp.frac(a)", "a - wp.trunc(a)"),
         ("a - jnp.trunc(a)",),
         range="frac",
         meaning=lambda a: a - np.trunc(a),

@@ -104,8 +104,35 @@ def _construction(size: int) -> Op:
     )
 
 
+def _replaced(instance: Instance, place: int) -> Meaning:
+    chosen = np.arange(size_of(instance)) == place
+    return lambda a, b: select(chosen, b[..., None], a)
+
+
+def _replacement(size: int) -> Op:
+    parts = ", ".join(f"wp.where(i == {k}, b, a[{k}])" for k in range(size))
+    return Op(
+        name=f"with_component{size}",
+        signature=f"V{size} F -> V{size}",
+        doc=f"A vector of {size} components with b at the place the attribute says.",
+        group="vector",
+        spell={
+            "warp": (f"R({parts})",),
+            "jax": ("jnp.where(jnp.arange(n) == i, b[..., None], a)",),
+            "jax_lane": ("a.at[i].set(b)",),
+        },
+        meaning=PerTyping(_replaced),
+        weight=2,
+        range="join",
+        partials=(f"with_component{size}[i](g, 0.0)", "component[i](g)"),
+        smoothness="smooth",
+        attributes=size_of,
+    )
+
+
 CONSTRUCTIONS: tuple[Op, ...] = (
     *map(_construction, (2, 3, 4)),
+    *map(_replacement, (2, 3, 4)),
     Op(
         name="fill",
         signature="F -> Vn | F -> Mn",

@@ -29,7 +29,7 @@ STYLE = Style(salt=77, idiom=5, naming=3, inlining=2)
 
 MINIMA = {
     "add": 2,
-    "multiply_add": 3,
+    "multiply_add": 2,
     "select": 2,
     "sqrt": 2,
     "pow": 2,
