@@ -12,10 +12,24 @@ import typer
 
 from backends.base import BackendError
 from backends.registry import BACKENDS
+from irgen.cli import datasets
+from irgen.cli.options import (
+    DEFAULT_GRAMMAR,
+    BackendOption,
+    ExecuteOption,
+    FormatOption,
+    GrammarOption,
+    LevelOption,
+    OracleOption,
+    SeedOption,
+    TargetOption,
+    VerifyOption,
+    WorkersOption,
+    split_words,
+)
 from irgen.cli.output import ReaderGone, discard_output, flush_output
 from irgen.errors import UserError
 
-DEFAULT_GRAMMAR = "compound"
 FUZZ_GRAMMARS = ("fuzz", "fuzz-program", "fuzz-arrays")
 DIFFERENT = 1
 USAGE_ERROR = 2
@@ -29,45 +43,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-GrammarOption = Annotated[
-    str | None,
-    typer.Option(
-        "--grammar",
-        "-g",
-        help="A name from `irgen grammars`, or a TOML file.",
-        show_default=DEFAULT_GRAMMAR,
-    ),
-]
-BackendOption = Annotated[str, typer.Option("--backend", "-b", help=" or ".join(BACKENDS) + ".")]
-SeedOption = Annotated[int, typer.Option("--seed", "-s", help="0 to 2**63 - 1.")]
-LevelOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--level", "-l", help="Only these levels: cpp,cuda or repeated. python: no capture."
-    ),
-]
-FormatOption = Annotated[
-    str | None,
-    typer.Option("--format", "-f", help="text or jsonl; by default text on a terminal only."),
-]
-
-VerifyOption = Annotated[
-    bool, typer.Option("--verify/--no-verify", help="Run each program and judge what comes back.")
-]
-ExecuteOption = Annotated[
-    list[str] | None,
-    typer.Option("--execute", "-e", help="Also run in this way: compiled (jax). Repeatable."),
-]
-TargetOption = Annotated[
-    str | None,
-    typer.Option(help="warp-lang==1.12.1, jax==0.8.3, or the path of an interpreter."),
-]
-OracleOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Only these; all for all. By default values,gradients,failures."),
-]
-WorkersOption = Annotated[int, typer.Option("--workers", "-w", help="Processes that run programs.")]
 
 
 def _print_version(given: bool) -> None:
@@ -128,10 +103,10 @@ def sample(
             balanced=balanced,
             format=format,
             view=view,
-            levels=_split(level),
+            levels=split_words(level),
             output=output,
             verify=verify,
-            execute=_split(execute),
+            execute=split_words(execute),
             workers=workers,
         )
     )
@@ -161,10 +136,10 @@ def show(
             balanced=False,
             format=format,
             view=None,
-            levels=_split(level),
+            levels=split_words(level),
             output=None,
             verify=verify,
-            execute=_split(execute),
+            execute=split_words(execute),
             workers=1,
         )
     )
@@ -202,7 +177,7 @@ def explain(
     """Say why a row is judged as it is: the worst lanes, where certainty ends."""
     from irgen.cli.explain import Request, explain
 
-    explain(Request(row, grammar, backend, seed, _split(execute)))
+    explain(Request(row, grammar, backend, seed, split_words(execute)))
 
 
 @app.command()
@@ -249,14 +224,14 @@ def fuzz(
     found = fuzz(
         Request(
             backend=backend,
-            grammars=_split(grammar) or FUZZ_GRAMMARS,
+            grammars=split_words(grammar) or FUZZ_GRAMMARS,
             seed=seed,
             count=count,
             time=time,
             workers=workers,
             target=first,
             against=second,
-            oracles=_split(oracle),
+            oracles=split_words(oracle),
             limitations=limitations,
             out=out,
             baseline=baseline,
@@ -287,7 +262,7 @@ def replay(
     """Run a finding, a row, choices or a program again; exits with 1 where something is wrong."""
     from irgen.cli.replay import Request, replay
 
-    if not replay(Request(what, grammar, backend, target, _split(oracle))):
+    if not replay(Request(what, grammar, backend, target, split_words(oracle))):
         raise typer.Exit(DIFFERENT)
 
 
@@ -333,9 +308,7 @@ def doctor() -> None:
     doctor()
 
 
-def _split(words: list[str] | None) -> tuple[str, ...]:
-    """The words of an option that may be repeated, and may hold several between commas."""
-    return tuple(part.strip() for word in words or () for part in word.split(","))
+app.add_typer(datasets.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -1,0 +1,1 @@
+"""Data sets: planned, built in shards, described, checked. See `docs/datasets.md`."""
