@@ -7,6 +7,7 @@ workers there are. A campaign is a folder: its findings, and a state from which 
 from __future__ import annotations
 
 import functools
+import shutil
 import sys
 import time
 from collections import deque
@@ -21,7 +22,8 @@ from backends.registry import BACKENDS
 from grammar.config import GRAMMAR_VERSION, Grammar
 from irgen import pool
 from irgen.fuzz import buckets, examine, finding
-from irgen.fuzz.case import SYMPTOMS, Case, Examined, Symptom, case
+from irgen.fuzz.case import SYMPTOMS, WRONG, Case, Examined, Symptom, case
+from irgen.fuzz.confirm import ABSENT
 from irgen.fuzz.coverage import Coverage, Pair, pairs
 from irgen.fuzz.known import explained
 from irgen.fuzz.setup import ORACLES, Setup
@@ -241,7 +243,7 @@ class _Course:
         plan = self.plan
         made = self.pending.pop(state.next, None)
         if made is not None:
-            return Outcome(self.written(state, made, buckets.of_finding(made)))
+            return self.written(state, made, buckets.of_finding(made), symptom)
         first = case(drawn.program, drawn.style)
         with examine.examiner(plan.setup, plan.workers, PATIENCE) as examiner:
             first, symptom = examine.settled(plan.setup, first, symptom)
@@ -269,19 +271,24 @@ class _Course:
         made = finding.make(plan.setup, drawn, first, shrunk, bucket, same[0], examined.verdicts)
         # Written at once, and again with what its repro shows: that takes a while.
         finding.write(made, plan.out)
-        return Outcome(self.written(state, made, bucket))
+        return self.written(state, made, bucket, same[0])
 
-    def written(self, state: State, made: Finding, bucket: Bucket) -> tuple[Finding, Path]:
-        """Put down a finding with what its repro shows, unless that is there already."""
+    def written(self, state: State, made: Finding, bucket: Bucket, symptom: Symptom) -> Outcome:
+        """Put down a finding with what its repro shows, unless that is there already. Results that
+        are wrong here and right in a repro are none: their cause may lie in how they were run."""
         folder = self.plan.out / finding.folder_name(made.bucket)
         if made.exit_code is None:
             target = self.plan.setup.target
             made = finding.confirmed(made, target.python if target else sys.executable)
+            if made.exit_code == ABSENT and symptom.kind in WRONG:
+                shutil.rmtree(folder)
+                state.unconfirmed += 1
+                return Outcome(unconfirmed=symptom)
             folder = finding.write(made, self.plan.out)
         self.buckets[made.bucket] = bucket
         assert made.address is not None
         state.hits(made.bucket).add(made.address.index)
-        return made, folder
+        return Outcome((made, folder))
 
 
 def _ended(setup: Setup, drawn: Drawn, found: Lost) -> Examined:

@@ -47,6 +47,9 @@ SYMPTOMS: dict[str, str] = {
 }
 """What may be wrong, most to least telling."""
 
+WRONG = frozenset(("wrong_value", "wrong_gradient"))
+"""Those that a repro shows again wherever the bug is."""
+
 
 class Symptom(msgspec.Struct, frozen=True):
     """One thing that is wrong with a case: a key of `SYMPTOMS`, found by which of the oracles, in

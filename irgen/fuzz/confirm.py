@@ -13,6 +13,9 @@ from irgen.targets.releases import clean
 SHOWS = 1
 """The exit code of a repro where the bug shows."""
 
+ABSENT = 0
+"""The exit code of a repro where it does not."""
+
 UNSURE = -1
 """Stands for an exit code where two runs differ, or one did not end."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammar.passes.effects import written
-from grammar.plain import array_dtype
+from grammar.plain import array_dtype, working
 from grammar.program import Program
 from grammar.reference import output_types, shape_of
 from grammar.shrinking import Edited
@@ -110,7 +110,7 @@ def fitted(array: NDArray[Any], old: Type, new: Type, start: int = 0) -> NDArray
         if array.dtype.kind == "f":
             array = array.astype(np.float64)  # half floats do not hold the ends
         array = np.clip(array, max(low, -(1 << 62)), min(high, (1 << 62)))
-    return np.ascontiguousarray(array).astype(array_dtype(scalar)).reshape(shape)
+    return np.ascontiguousarray(working(array, scalar)).reshape(shape)
 
 
 def _element_axes(type_: Type) -> tuple[int, ...]:

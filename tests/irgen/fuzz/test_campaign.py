@@ -89,6 +89,24 @@ def test_bugs_become_findings_of_their_least_case(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("bugs")
+def test_what_its_own_repro_does_not_show_is_no_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = finding.confirmed
+
+    def confirmed(found: finding.Finding, python: str) -> finding.Finding:
+        absent = found.bucket.startswith(OF_COS)
+        told = shown(found, python)
+        return msgspec.structs.replace(told, exit_code=0) if absent else told
+
+    monkeypatch.setattr(finding, "confirmed", confirmed)
+    steps = list(run(plan(tmp_path)))
+    assert buckets(tmp_path) == [OF_LOG]
+    assert any(step.unconfirmed for step in steps)
+    assert state_in(tmp_path).unconfirmed > 0
+
+
+@pytest.mark.usefixtures("bugs")
 def test_likely_hits_of_a_known_bug_are_shrunk_ever_more_rarely(tmp_path: Path) -> None:
     steps = run(plan(tmp_path, 60))
     shrunk = [step.doing for step in steps if "wrong_value" in step.doing]

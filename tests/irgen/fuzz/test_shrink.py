@@ -13,7 +13,7 @@ from grammar.parse import parse_program as parse
 from grammar.presets import GRAMMARS
 from grammar.program import Program, size, statements
 from grammar.reference import reference
-from grammar.types import F32, F64, Array, Vector
+from grammar.types import BF16, F32, F64, Array, Vector
 from grammar.verify import verify
 from irgen.fuzz.case import Case, case
 from irgen.fuzz.defined import undefined
@@ -245,3 +245,8 @@ def test_inputs_follow_their_parameters() -> None:
     assert fitted(array, old, Array(Vector(F32, 3), (2,))).dtype == np.float32
     assert fitted(array, old, Array(Vector(F64, 3), (4,))).tolist() == array[:, 0].tolist()
     assert fitted(array, old, Array(F64, (1, 1)), 2).tolist() == [[array[2, 1, 0]]]
+
+
+def test_what_becomes_bfloat16_is_rounded_to_it() -> None:
+    array = np.array([1.4693, 1 + 2**-9], np.float32)
+    assert fitted(array, Array(F32, (2,)), Array(BF16, (2,))).tolist() == [1.46875, 1.0]
