@@ -22,6 +22,7 @@ from backends.base import (
     Status,
     Unit,
 )
+from backends.tricks import taken
 
 if TYPE_CHECKING:
     from backends.warp.private import Loaded, Texts
@@ -151,7 +152,7 @@ def _generate(loaded: Loaded, levels: Sequence[str], shared: bool) -> dict[str, 
     for level in levels:
         target = _TARGETS[level]
         try:
-            if builder is None or not shared:
+            if builder is None or not (shared and taken("one_build")):
                 builder = private.Builder(loaded, target)
             texts[level] = builder.texts(target)
         # Code generation raises whatever its checks, or a type function, raise; it is the answer.
@@ -228,6 +229,9 @@ def _collecting() -> Iterator[Callable[[], None]]:
         if count % COLLECT_EVERY == 0:
             gc.collect(0)
 
+    if not taken("young_collection"):
+        yield lambda: None
+        return
     enabled = gc.isenabled()
     gc.disable()
     try:

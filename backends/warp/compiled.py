@@ -9,12 +9,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
 from backends.base import BackendError
-from backends.warp import private_run
+from backends.warp import kept_header, private_run
 from backends.warp.build import (
     Entry,
     blamed,
@@ -42,7 +42,8 @@ class Text:
 def prepare() -> Path:
     """Start the compiler and make what all batches share; the folder that holds it.
 
-    It takes about a second, once: processes forked afterwards inherit it. The process that made
+    It takes about a second the first time on a machine: the precompiled header is kept. Processes
+    forked afterwards inherit it. The process that made
     the folder removes it at its end.
 
     Raises:
@@ -60,7 +61,12 @@ def prepare() -> Path:
 
     atexit.register(remove)
     try:
-        private_run.precompile(folder).rename(folder / "builtin.pch")
+        kept_header.provide(
+            folder / "builtin.pch",
+            (version, *private_run.identity()),
+            private_run.precompile,
+            partial(private_run.accepts, folder),
+        )
     except OSError as error:
         raise BackendError(f"warp-lang {version} cannot compile for the CPU: {error}") from None
     return folder

@@ -1,4 +1,4 @@
-"""The one file that touches Warp's private API (`warp._src`).
+"""Reading sources by Warp's private API (`warp._src`).
 
 It loads kernels from text into a module that Warp's registry never keeps, builds their adjoints
 once, and reads C++ and CUDA text per kernel and function. `probe` says whether the installed Warp
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass, field
@@ -21,6 +21,10 @@ from typing import Any
 import warp
 from warp._src import build, codegen, context
 from warp._src import types as warp_types
+
+from backends.tricks import taken
+from backends.warp.overloads import NAME, memoised
+from backends.warp.swapping import swapped
 
 SOURCE_NAME = "<irgen>"
 """The file name that generated code carries; Warp prints it above each function."""
@@ -136,108 +140,9 @@ def session(config: Mapping[str, Any], *, memo: bool = True) -> Iterator[None]:
     """
     with (
         codegen._codegen_lock,
-        _swapped(warp.config, config),
-        _swapped(codegen, {"options": codegen.options}),
-        _memoised() if memo else nullcontext(),
-    ):
-        yield
-
-
-@contextmanager
-def _swapped(owner: Any, values: Mapping[str, Any]) -> Iterator[None]:
-    """Set attributes of a module or class; put back the very objects that stood there."""
-    found = {name: vars(owner)[name] for name in values}
-    try:
-        for name, value in values.items():
-            setattr(owner, name, value)
-        yield
-    finally:
-        for name, value in found.items():
-            setattr(owner, name, value)
-
-
-# Most of the time of a build goes into matching argument types with the overloads of a builtin,
-# which depends on nothing but those types; and three small helpers test their argument against
-# abstract base classes, which is slow, before the common case.
-
-_LIMIT = 50_000  # entries of a table: a source may define vector types without end
-_overloads: dict[Any, Any] = {}
-_ctypes: dict[Any, str] = {}
-
-_ARRAYS = (warp_types.array, warp_types._ArrayAnnotation)
-_Reference = warp_types.Reference
-_Var = codegen.Var
-_is_function_annotation = warp_types.is_warp_function_annotation
-
-
-def _type_key(kind: Any) -> Any:
-    """A hashable on which overload resolution depends as on `kind`, or None when unknown."""
-    if isinstance(kind, type):
-        return kind
-    if type(kind) in _ARRAYS and isinstance(kind.dtype, type):
-        return (kind.dtype, kind.ndim)
-    return None
-
-
-@contextmanager
-def _memoised() -> Iterator[None]:
-    resolve = codegen.Adjoint.resolve_func
-    type_to_ctype: Callable[..., str] = codegen.Var.type_to_ctype
-    get_arg_type: Callable[..., Any] = codegen.get_arg_type
-    strip_reference: Callable[..., Any] = codegen.strip_reference
-
-    def fast_resolve(
-        adj: Any, func: Any, arg_types: Any, kwarg_types: Any, min_outputs: int | None
-    ) -> Any:
-        if kwarg_types or not func.is_builtin():
-            return resolve(adj, func, arg_types, kwarg_types, min_outputs)
-        keys = tuple(map(_type_key, arg_types))
-        if None in keys:
-            return resolve(adj, func, arg_types, kwarg_types, min_outputs)
-        # Overloads can be registered later, never withdrawn: their number tells versions apart.
-        key = (func, len(func.overloads), keys, min_outputs)
-        found = _overloads.get(key)
-        if found is None:
-            if len(_overloads) >= _LIMIT:
-                _overloads.clear()
-            found = _overloads[key] = resolve(adj, func, arg_types, kwarg_types, min_outputs)
-        return found
-
-    def fast_type_to_ctype(t: Any, value_type: bool = False) -> str:
-        if isinstance(t, type):
-            key = (t, value_type)
-        elif type(t) in _ARRAYS and isinstance(t.dtype, type):
-            key = (t.dtype, "array")
-        else:
-            return type_to_ctype(t, value_type)
-        found = _ctypes.get(key)
-        if found is None:
-            if len(_ctypes) >= _LIMIT:
-                _ctypes.clear()
-            found = _ctypes[key] = type_to_ctype(t, value_type)
-        return found
-
-    def fast_get_arg_type(arg: Any) -> Any:
-        kind = arg.type if type(arg) is _Var else arg
-        if type(kind) is _Reference:
-            kind = kind.value_type
-        if isinstance(kind, type) or type(kind) in _ARRAYS:
-            return kind
-        return get_arg_type(arg)
-
-    def fast_strip_reference(arg: Any) -> Any:
-        if type(arg) is _Var or isinstance(arg, type):
-            return arg
-        if type(arg) is _Reference:
-            return arg.value_type
-        return strip_reference(arg)
-
-    with (
-        _swapped(codegen.Adjoint, {"resolve_func": fast_resolve}),
-        _swapped(codegen.Var, {"type_to_ctype": staticmethod(fast_type_to_ctype)}),
-        _swapped(
-            codegen, {"get_arg_type": fast_get_arg_type, "strip_reference": fast_strip_reference}
-        ),
+        swapped(warp.config, config),
+        swapped(codegen, {"options": codegen.options}),
+        memoised() if memo and taken(NAME) else nullcontext(),
     ):
         yield
 
@@ -270,7 +175,7 @@ def loaded(python: str) -> Iterator[Loaded]:
     linecache.cache[SOURCE_NAME] = (len(python), None, lines, SOURCE_NAME)
     namespace: dict[str, Any] = {"__name__": MODULE_NAME}
     try:
-        with _swapped(context, {"function_key_counts": {}}):
+        with swapped(context, {"function_key_counts": {}}):
             exec(compile(python, SOURCE_NAME, "exec", dont_inherit=True), namespace)
             kernels: list[context.Kernel] = []
             functions: list[context.Function] = []
@@ -360,7 +265,9 @@ class Builder(context.ModuleBuilder):
             if function.key in called:
                 continue
             for overload in function.user_overloads.values():
-                if not any(map(_is_function_annotation, overload.input_types.values())):
+                if not any(
+                    map(warp_types.is_warp_function_annotation, overload.input_types.values())
+                ):
                     overload.adj.used_by_backward_kernel = options["enable_backward"]
                     self.build_function(overload)
         for function in self.deferred_functions:
@@ -381,7 +288,7 @@ class Builder(context.ModuleBuilder):
             backward.append(text[at:])
             return text
 
-        with _swapped(codegen, {"codegen_kernel": recording}):
+        with swapped(codegen, {"codegen_kernel": recording}):
             module = self.codegen(device)
         units = {name: (_joined(both[0]), _joined(both[1])) for name, both in self._pieces.items()}
         return Texts(module, units)

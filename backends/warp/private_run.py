@@ -131,6 +131,21 @@ def precompile(folder: Path) -> Path:
     raise OSError(f"no precompiled header: {' '.join((messages or '').split())[:400]}")
 
 
+def identity() -> tuple[str, ...]:
+    """What a precompiled header depends on, besides Warp's version."""
+    native = Path(build.warp_home) / "native" / "builtin.h"
+    found = native.stat()
+    return (str(native), f"{found.st_size} {found.st_mtime_ns}", str(OPTIMIZATION), *FLAGS)
+
+
+def accepts(folder: Path, precompiled: Path) -> bool:
+    """Whether Clang takes a precompiled header; `folder` is for what it writes."""
+    target = folder / "nothing.o"
+    messages = compile_object("", target, precompiled)
+    target.unlink(missing_ok=True)
+    return messages is None
+
+
 def compile_object(source: str, target: Path, precompiled: Path) -> str | None:
     """Compile C++ to an object file; what Clang said if it failed, else None."""
     # Handed to Clang itself: Warp's own route deletes the header when a source has an error.

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from irgen.dataset.columns import Kind, Row, columns
 from irgen.dataset.settings import Settings
 
-ROW_GROUP = 1_000
+ROW_GROUP = 500
 """Rows of a row group: what a reader must take at once."""
 
 _COMPRESSION = "zstd"
@@ -118,8 +118,13 @@ def write_parquet(path: Path, batches: Iterator[pa.RecordBatch], of: pa.Schema) 
             count += batch.num_rows
             while count >= ROW_GROUP:
                 table = pa.Table.from_batches(held, of)
-                writer.write_table(table.slice(0, ROW_GROUP), row_group_size=ROW_GROUP)
+                _write_group(writer, table.slice(0, ROW_GROUP))
                 rest = table.slice(ROW_GROUP)
                 held, count = rest.to_batches(), rest.num_rows
         if count:
-            writer.write_table(pa.Table.from_batches(held, of), row_group_size=ROW_GROUP)
+            _write_group(writer, pa.Table.from_batches(held, of))
+
+
+def _write_group(writer: pq.ParquetWriter, rows: pa.Table) -> None:
+    # The writer ends pages where chunks end: with one chunk, bytes do not depend on the batches.
+    writer.write_table(rows.combine_chunks(), row_group_size=ROW_GROUP)

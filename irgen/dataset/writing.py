@@ -3,57 +3,111 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from irgen.dataset import layout
 from irgen.dataset.columns import Row
 from irgen.dataset.manifest import File, sha256
-from irgen.dataset.settings import Settings
+from irgen.dataset.settings import Format, Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _BATCH = 250
+
+_PACKING = 1
+"""The zstd level of parts: they are written once and read once."""
+
+
+def encode(settings: Settings, rows: Sequence[Row]) -> bytes:
+    """Rows as a part of a shard: ready to be written in the format of the data set, and packed."""
+    import pyarrow as pa
+
+    from irgen.dataset.arrow import batch_of, schema
+
+    if settings.format == "parquet":
+        plain = batch_of(rows, schema(settings)).serialize()
+    else:
+        plain = pa.py_buffer(_lines(rows))
+    packed = pa.Codec("zstd", _PACKING).compress(plain)
+    return plain.size.to_bytes(8, "little") + packed.to_pybytes()
 
 
 def write_shard(
     folder: Path, settings: Settings, name: str, split: str, rows: Iterable[Row]
 ) -> File:
     """Write rows as the shard `name` of a data set, whole or not at all. OSError passes through."""
+    remaining = iter(rows)
+    batches = iter(lambda: list(islice(remaining, _BATCH)), [])
+    return write_parts(
+        folder, settings, name, split, ((len(found), encode(settings, found)) for found in batches)
+    )
+
+
+def write_parts(
+    folder: Path, settings: Settings, name: str, split: str, parts: Iterable[tuple[int, bytes]]
+) -> File:
+    """Write parts, each with the number of its rows, as the shard `name` of a data set, whole or
+    not at all. Its bytes do not depend on how the rows are parted. OSError passes through."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = layout.partial(path)
-    count = _write(partial, settings, rows)
-    with open(partial, "rb+") as written:
-        os.fsync(written.fileno())
-    made = File(name, split, count, partial.stat().st_size, sha256(partial))
-    partial.replace(path)
+    count = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal count
+        for rows, data in parts:
+            count += rows
+            yield data
+
+    try:
+        _WRITERS[settings.format](partial, settings, counted())
+        with open(partial, "rb+") as written:
+            os.fsync(written.fileno())
+        made = File(name, split, count, partial.stat().st_size, sha256(partial))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return made
 
 
-def _write(path: Path, settings: Settings, rows: Iterable[Row]) -> int:
-    """Write rows to a file, whatever its name; the number of them."""
+def _write_parquet(path: Path, settings: Settings, parts: Iterator[bytes]) -> None:
     import pyarrow as pa
 
-    from irgen.dataset.arrow import batch_of, schema, write_parquet
+    from irgen.dataset.arrow import schema, write_parquet
 
-    count = 0
+    of = schema(settings)
+    write_parquet(path, (pa.ipc.read_record_batch(_unpacked(part), of) for part in parts), of)
 
-    def counted() -> Iterator[list[Row]]:
-        nonlocal count
-        remaining = iter(rows)
-        while found := list(islice(remaining, _BATCH)):
-            count += len(found)
-            yield found
 
-    if settings.format == "parquet":
-        of = schema(settings)
-        write_parquet(path, (batch_of(found, of) for found in counted()), of)
-        return count
+def _write_lines(path: Path, settings: Settings, parts: Iterator[bytes]) -> None:
+    import pyarrow as pa
+
     with open(path, "wb") as file:
         out = pa.CompressedOutputStream(file, "zstd") if settings.format == "jsonl.zst" else file
         with out:
-            for found in counted():
-                out.write(b"".join(msgspec.json.encode(row) + b"\n" for row in found))
-    return count
+            for part in parts:
+                out.write(_unpacked(part))
+
+
+_WRITERS: dict[Format, Callable[[Path, Settings, Iterator[bytes]], None]] = {
+    "parquet": _write_parquet,
+    "jsonl": _write_lines,
+    "jsonl.zst": _write_lines,
+}
+
+
+def _lines(rows: Sequence[Row]) -> bytes:
+    return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+
+
+def _unpacked(part: bytes) -> pa.Buffer:
+    import pyarrow as pa
+
+    size = int.from_bytes(part[:8], "little")
+    return pa.Codec("zstd").decompress(memoryview(part)[8:], size)

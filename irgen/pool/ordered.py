@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Generic, NoReturn, Self, TypeVar, assert_never
@@ -32,7 +32,7 @@ def run(
     limits: Limits | None = None,
     prepare: Callable[[], object] | None = None,
     loud: bool = False,
-) -> Iterator[Result | Lost]:
+) -> Generator[Result | Lost]:
     """The result of each task, in order, as soon as it is known; `Lost` for one that has none.
 
     `work` takes a batch and returns as many results; `prepare` is called once in each worker,
@@ -62,7 +62,7 @@ def _run(
     limits: Limits,
     prepare: Callable[[], object] | None,
     loud: bool,
-) -> Iterator[Result | Lost]:
+) -> Generator[Result | Lost]:
     crew = Crew(workers, pickle.dumps((work, prepare)), limits, loud=loud)
     try:
         course: _Course[Task, Result] = _Course(crew, iter(tasks), workers, 1, limits.batch)

@@ -9,6 +9,18 @@ from backends.base import Argument
 from backends.jax import capture as driver
 
 
+def plain_forward(source: str, entry: str, arguments: Sequence[Argument]) -> str:
+    """StableHLO of a file's function, as one writes it by hand. x64 is the caller's."""
+    jax = driver.load_jax()
+    namespace: dict[str, Any] = {"__name__": entry}
+    exec(source, namespace)
+    args = [
+        jax.ShapeDtypeStruct(argument.shape, jax.numpy.dtype(argument.dtype))
+        for argument in arguments
+    ]
+    return jax.jit(namespace[entry]).lower(*args).as_text()
+
+
 def plain_capture(source: str, entry: str, arguments: Sequence[Argument]) -> tuple[str, str | None]:
     """StableHLO of a file's function and of its backward, as one writes it by hand.
 

@@ -14,15 +14,19 @@ from grammar.presets import ALL_GRAMMARS, GRAMMARS
 from tests.bench.report import Table, machine, markdown, plain, versions
 from tests.quality import (
     audit,
+    build_kill,
     capture,
+    cluster,
     determinism,
     drill,
+    edits,
     faults,
     fuzz_kill,
     fuzz_shrink,
     roundtrip,
     shrinking,
     targets,
+    validation,
     variety,
     verification,
 )
@@ -68,7 +72,11 @@ CAMPAIGNS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "faults": lambda options: faults.campaign(options.count or 16),
     "fuzz_shrink": lambda options: fuzz_shrink.campaign(),
     "fuzz_kill": lambda options: fuzz_kill.campaign(options.count or 15),
+    "edits": lambda options: edits.campaign(options.count or 200, options.workers),
+    "validation": lambda options: validation.campaign(options.count or 192),
     "targets": _targets,
+    "build_kill": lambda options: build_kill.campaign(options.count or 50),
+    "cluster": lambda options: cluster.campaign(options.count or 384),
 }
 """Campaigns by name, in the order in which they run."""
 

@@ -63,7 +63,7 @@ def _facts(record: Record) -> dict[str, object]:
     return {"description": "A program.", "depth": 1, "ops": ops}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write(made: tuple[Settings, list[Row]]) -> Callable[[Path, Format], Dataset]:
     """Writes that data set into a folder, in a format."""
 
