@@ -16,6 +16,7 @@ from grammar.passes.canonical import canonical
 from grammar.program import Program
 from grammar.shrinking import Cost, Edit
 from grammar.shrinking.actions import Place
+from grammar.shrinking.drivers import driven
 from grammar.shrinking.edits import joined
 from grammar.shrinking.extents import smaller
 from grammar.shrinking.launches import launched
@@ -155,6 +156,7 @@ class _Search:
             self.sweep(lambda program: [*launched(program, self.case.inputs)])
             self.sweep(fewer_results)
             self.sweep(bypassed)
+            self.sweep(driven)
             for width in widths(self.case.program):
                 self.sweep(lambda program, width=width: dropped_chunks(program, width))
             self.sweep(dropped)

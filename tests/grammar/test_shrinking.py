@@ -16,6 +16,7 @@ from grammar.presets import GRAMMARS
 from grammar.program import Program, size
 from grammar.shrinking import Edit, cost, literal_cost
 from grammar.shrinking.actions import Drop, Inline, Operand, Place, Uncarry, Unwrap
+from grammar.shrinking.drivers import driven
 from grammar.shrinking.edits import joined
 from grammar.shrinking.extents import smaller
 from grammar.shrinking.launches import launched
@@ -50,6 +51,7 @@ def edits(program: Program) -> Iterator[Edit]:
         smaller(program),
         retyped(program),
         bypassed(program),
+        driven(program),
         fewer_results(program),
         launched(program, make(program)[0]),
     )
@@ -231,3 +233,32 @@ def test_costs_are_natural_numbers(preset: str) -> None:
     costs = [cost(drawn(preset, index)) for index in range(8)]
     assert len({len(one) for one in costs}) == 1
     assert all(number >= 0 for one in costs for number in one)
+
+
+def test_a_driver_gives_back_an_earlier_buffer_and_launches_one_kernel_twice() -> None:
+    program = parse("""irgen 1
+kernel @0 [4] (%0: i32, %1: f32[4], %2: f32[4]) {
+  %3: f32 = load %1, %0
+  %4: f32 = square %3
+  store %2, %0, %4
+  yield
+}
+kernel @1 [4] (%0: i32, %1: f32[4], %2: f32[4]) {
+  %3: f32 = load %1, %0
+  store %2, %0, %3
+  yield
+}
+program @2(%0: f32[4]) -> f32[4] {
+  %1: f32[4] = copy %0
+  %2: f32[4] = zeros
+  launch %1, %2 {0}
+  launch %2, %1 {1}
+  return %2
+}
+""")
+    made = {edit.name: edit.apply(program) for edit in driven(program)}
+    assert list(made) == ["return %1", "launch @0 for @1"]
+    returned, instead = (str(found.program) for found in made.values() if found)
+    assert "return %1" in returned
+    assert instead.count("kernel") == 1
+    assert instead.count("{0}") == 2
