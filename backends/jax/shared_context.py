@@ -103,7 +103,8 @@ class _LayeredCache(dict[Any, Any]):
 def _is_closed(function: Any) -> bool:
     """Whether a lowered function's body refers to nothing outside itself: no symbol, channel,
     callback or hoisted constant."""
-    body = str(function).partition("{")[2]
+    text = function.get_asm(assume_verified=True, use_local_scope=True)
+    body = text.partition("{")[2]
     return not any(mark in body for mark in _NAMING)
 
 

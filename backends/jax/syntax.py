@@ -59,11 +59,13 @@ def source_hash(
     return texts_digest(ran)
 
 
-def read(rows: Sequence[Sequence[Artifact]], compiled: Sequence[bool]) -> list[Read]:
+def read(
+    rows: Sequence[Sequence[Artifact]], compiled: Sequence[bool], closely: Sequence[bool]
+) -> list[Read]:
     """What the parser of each level says of the artifacts of each row.
 
-    All are parsed, whatever `compiled` says. BackendError where JAX cannot be used. A text may end
-    the process.
+    All are parsed, whatever `compiled` and `closely` say. BackendError where JAX cannot be used. A
+    text may end the process.
     """
     prepare()
     return [_read(artifacts) for artifacts in rows]

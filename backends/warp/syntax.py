@@ -110,12 +110,14 @@ class _Found:
         self.faults.append(Fault(level, direction, unit, what))
 
 
-def read(rows: Sequence[Sequence[Artifact]], compiled: Sequence[bool]) -> list[Read]:
+def read(
+    rows: Sequence[Sequence[Artifact]], compiled: Sequence[bool], closely: Sequence[bool]
+) -> list[Read]:
     """What Clang says of the artifacts of each row.
 
-    Every C++ text is compiled, and where `compiled` says so also what launches its kernels. CUDA
-    text is there, and where its statements are not those of the C++. BackendError where Warp cannot
-    be used. A text may end the process.
+    Where `compiled` says so the C++ is compiled, and where `closely` does also what launches its
+    kernels, and the CUDA. Where C++ and CUDA have other statements, both are. BackendError where
+    Warp cannot be used. A text may end the process.
     """
     prepare()
     found = [_Found() for _ in rows]
@@ -131,8 +133,8 @@ def read(rows: Sequence[Sequence[Artifact]], compiled: Sequence[bool]) -> list[R
                 found[number].fault(level, "module", "", wrong)
                 continue
             _contained(artifacts, level, text, found[number])
-            if level == "cpp" or compiled[number] or not alike:
-                todo.append((number, _Piece(level, _FORMS[level](_code(text), compiled[number]))))
+            if closely[number] or not alike or (compiled[number] and level == "cpp"):
+                todo.append((number, _Piece(level, _FORMS[level](_code(text), closely[number]))))
     for (number, piece), message in zip(todo, _messages([one for _, one in todo]), strict=True):
         found[number].parsed[piece.level] = 1
         if message:

@@ -191,13 +191,16 @@ def validate(
             show_default="16, all of a file",
         ),
     ] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Compile every C++ and CUDA text, judge every row.")
+    ] = False,
     workers: WorkersOption = 1,
     format: FormatOption = None,
 ) -> None:
     """Check a data set: files, hashes, sources made again, texts parsed, a sample run again."""
     from irgen.cli.validate import validate
 
-    if not validate(path, execute, workers, format):
+    if not validate(path, execute, thorough, workers, format):
         raise typer.Exit(DIFFERENT)
 
 

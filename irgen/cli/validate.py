@@ -6,7 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,13 @@ _SHOWN = 20
 """Problems of one kind that a terminal shows; JSON Lines have all of them."""
 
 
-def validate(path: Path, execute: str | None, workers: int, format: str | None) -> bool:
+def validate(
+    path: Path, execute: str | None, thorough: bool, workers: int, format: str | None
+) -> bool:
     """Whether a data set, or every row of a file, is what it says.
 
-    On a terminal, problems and then a summary; in a pipe, a JSON line per problem and one with the
+    `execute` is a number of rows to run, or a share; `thorough` has every text compiled. On a
+    terminal, problems and then a summary; in a pipe, a JSON line per problem and one with the
     counts.
     """
     from irgen.dataset.extras import need
@@ -37,38 +40,44 @@ def validate(path: Path, execute: str | None, workers: int, format: str | None) 
         raise UserError(f"unknown format {format!r}: {nearest(format, _FORMATS)}")
     need("pyarrow")
     if path.is_dir():
-        count, found = _of_folder(path, execute, workers)
+        count, found = _of_folder(path, execute, thorough, workers)
     else:
         from irgen.dataset.loose import validate_file
 
-        count, found = None, validate_file(path, _depth(execute, None), workers)
+        count, found = None, validate_file(path, _depth(execute, thorough, None), workers)
     as_text = sys.stdout.isatty() if format is None else format == "text"
     return _told(found, count, as_text)
 
 
-def _of_folder(folder: Path, execute: str | None, workers: int) -> tuple[int, Iterator[Checked]]:
+def _of_folder(
+    folder: Path, execute: str | None, thorough: bool, workers: int
+) -> tuple[int, Iterator[Checked]]:
     from irgen.dataset.reading import open_dataset
     from irgen.dataset.validate import validate
 
     count = open_dataset(folder).count
-    return count, validate(folder, _depth(execute, count), workers)
+    return count, validate(folder, _depth(execute, thorough, count), workers)
 
 
-def _depth(execute: str | None, count: int | None) -> Depth:
+def _depth(execute: str | None, thorough: bool, count: int | None) -> Depth:
     """How closely to look at a number of rows, or None where nobody knows how many there are."""
     from irgen.dataset.validate import EXECUTED, Depth
 
-    if execute is None:
-        return Depth(running=1.0 if count is None else min(1.0, EXECUTED / max(count, 1)))
-    matched = re.fullmatch(r"(\d+(?:\.\d+)?)%|(\d+)", execute.strip())
+    whole = Depth(compiled=1.0, closely=1.0) if thorough else Depth()
+    return replace(whole, running=_running(f"{EXECUTED}" if execute is None else execute, count))
+
+
+def _running(words: str, count: int | None) -> float:
+    """The share of the rows to run, for a number of them or a share in percent."""
+    matched = re.fullmatch(r"(\d+(?:\.\d+)?)%|(\d+)", words.strip())
     if matched is None or (matched[1] is not None and float(matched[1]) > 100):
-        raise UserError(f"--execute {execute}: a number of rows, or a share such as 1%")
+        raise UserError(f"--execute {words}: give a number of rows, or a share such as 1%")
     if matched[1] is not None:
-        return Depth(running=float(matched[1]) / 100)
+        return float(matched[1]) / 100
     wanted = int(matched[2])
     if count is None:
-        return Depth(running=1.0 if wanted else 0.0)
-    return Depth(running=min(1.0, wanted / max(count, 1)))
+        return 1.0 if wanted else 0.0
+    return min(1.0, wanted / max(count, 1))
 
 
 @dataclass(slots=True)
@@ -151,8 +160,10 @@ def _summary(total: _Sum) -> None:
     if levels:
         parsed = ", ".join(f"{number} {level}" for level, number in levels.items())
         console.print(f"texts parsed: {parsed}")
-    if 0 < levels["cuda"] < levels["cpp"]:
-        words = f"{levels['cpp'] - levels['cuda']} more cuda texts were compared with their cpp"
+    if 0 < levels["cpp"] < total.rows:
+        words = (
+            "C++ and CUDA of the other rows were compared with each other: --thorough compiles all"
+        )
         console.print(words, style="dim")
     console.print(f"captured and run again: {total.ran} rows")
     found = Table("", "", "", box=None, pad_edge=False, show_header=False)

@@ -16,7 +16,7 @@ import msgspec
 from backends.base import REASONS, Artifact, Capture, Execution, Job, Rendered
 from backends.registry import BACKENDS
 from grammar.program import Program
-from grammar.types import scalar_of
+from grammar.types import Array, Type, element_shape, scalar_of
 from irgen import lane, oracle, vectors
 from irgen.dataset.columns import Row, columns, records_of, row_of
 from irgen.dataset.facts import facts
@@ -165,31 +165,40 @@ _ENDED = frozenset({"crashed", "timed_out", "out_of_memory"})
 
 
 def _arrays(program: Program, record: Record) -> Iterator[tuple[str, str]]:
-    """What came back has the types and shapes of the program."""
-    if record.vectors is None:
-        if record.verdicts:
-            yield "outputs", "are missing, though there are verdicts"
+    """What came back has the numbers, types and shapes of the program, and is there if it ran."""
+    if record.vectors is None or not record.verdicts:
+        if record.verdicts or record.vectors is not None:
+            yield "outputs", "are there without verdicts, or verdicts without them"
         return
     entry = program.entry
-    made = vectors.fed(program, *vectors.make(program)).inputs
-    outputs = vectors.output_types(entry)
-    if record.vectors.outputs and len(record.vectors.outputs) != len(outputs):
-        yield "outputs", f"are {len(record.vectors.outputs)} arrays, not {len(outputs)}"
-    for at, (vector, type_) in enumerate(zip(record.vectors.outputs, outputs, strict=False)):
-        if vector is None or vector.dtype != scalar_of(type_).dtype or not _decodes(vector):
-            yield "outputs", f"entry {at} is no array of the program's type"
-    gradients = record.vectors.gradients
-    if gradients and len(gradients) != len(made):
-        yield "gradients", f"are {len(gradients)} arrays, not {len(made)}"
-    for at, (vector, given) in enumerate(zip(gradients, made, strict=False)):
-        alike = vector is None or (vector.dtype, vector.shape) == (given.dtype, given.shape)
-        if not alike or not _decodes(vector):
-            yield "gradients", f"entry {at} is no array of its parameter's type"
+    ran = next((one for one in record.verdicts if not one.reason), record.verdicts[0])
+    for field, found, types, there in (
+        ("outputs", record.vectors.outputs, vectors.output_types(entry), not ran.reason),
+        (
+            "gradients",
+            record.vectors.gradients,
+            [value.type for value in entry.parameters],
+            not ran.gradient_reason,
+        ),
+    ):
+        if len(found) != (len(types) if there else 0):
+            yield field, f"are {len(found)} arrays, and {len(types) if there else 0} came back"
+            continue
+        for at, (vector, type_) in enumerate(zip(found, types, strict=False)):
+            missing = vector is None and field == "outputs"
+            if missing or not _fits(vector, type_):
+                yield field, f"entry {at} is no array of the program's type"
 
 
-def _decodes(vector: Vector | None) -> bool:
+def _fits(vector: Vector | None, type_: Type) -> bool:
     if vector is None:
         return True
+    element = element_shape(type_.element if isinstance(type_, Array) else type_)
+    shape = [*(type_.shape if isinstance(type_, Array) else ()), *element]
+    return (vector.dtype, vector.shape) == (scalar_of(type_).dtype, shape) and _decodes(vector)
+
+
+def _decodes(vector: Vector) -> bool:
     try:
         vectors.decode(vector)
     except (ValueError, TypeError):

@@ -13,6 +13,7 @@ EXTRAS: Mapping[str, str] = {
     "huggingface_hub": "data",
     "pyarrow": "data",
     "rensa": "data",
+    "vl_convert": "data",
     "datatrove": "cluster",
     "dill": "cluster",
     "ray": "cluster",

@@ -39,12 +39,14 @@ class Inspecting:
 class Task:
     """A row to inspect. `planned` is the place of its grammar and its index, as planned, or None.
 
-    `closely` has all of its text compiled and its verdicts judged again from the recorded arrays;
-    `running` captures and runs it again.
+    `compiled` has its C++ compiled; `closely` has all of its text compiled, and its verdicts judged
+    again from the recorded arrays; `running` captures and runs it again. Parsers that are fast
+    parse every text.
     """
 
     row: Row
     planned: tuple[int, int] | None = None
+    compiled: bool = False
     closely: bool = False
     running: bool = False
 
@@ -129,8 +131,9 @@ def _parse(
         if plan.backend not in inspecting.same or not numbers:
             continue
         artifacts = [agains[number].records[position].artifacts for number in numbers]
+        compiled = [tasks[number].compiled for number in numbers]
         closely = [tasks[number].closely for number in numbers]
-        results: list[Read] = _syntax(plan.backend).read(artifacts, closely)
+        results: list[Read] = _syntax(plan.backend).read(artifacts, compiled, closely)
         for number, result in zip(numbers, results, strict=True):
             mine = found[number]
             mine.said += [_fault(plan.backend, fault) for fault in result.faults]

@@ -10,7 +10,7 @@ import msgspec
 
 from irgen.dataset import layout
 from irgen.dataset.manifest import File, sha256
-from irgen.dataset.problems import Problem
+from irgen.dataset.problems import Problem, brief
 from irgen.dataset.reading import Dataset
 from irgen.dataset.settings import Settings, changes
 from irgen.errors import UserError
@@ -143,9 +143,9 @@ def _columns(file: File, expected: pa.Schema, found: pa.Schema) -> Iterator[Prob
     for name in expected.names:
         if name not in found.names:
             yield _problem(file.name, f"has no column {name}")
-        elif _field(found, name) != _field(expected, name):
-            said = _field(found, name)
-            yield _problem(file.name, f"column {said}, not {_field(expected, name)}")
+        elif not _field(found, name).equals(_field(expected, name)):
+            said, right = (_words(_field(schema, name)) for schema in (found, expected))
+            yield _problem(file.name, f"column {name} is {said}, not {right}")
     for name in found.names:
         if name not in expected.names:
             yield _problem(file.name, f"has a column {name} too many")
@@ -153,8 +153,10 @@ def _columns(file: File, expected: pa.Schema, found: pa.Schema) -> Iterator[Prob
         yield _problem(file.name, "has its columns in another order")
 
 
-def _field(schema: pa.Schema, name: str) -> str:
-    """A column in words: its name and type, and whether it may be null."""
-    found: Any = schema
-    field = found.field(name)
-    return f"{name} is {field.type}{'' if field.nullable else ' not null'}"
+def _field(schema: Any, name: str) -> Any:
+    return schema.field(name)
+
+
+def _words(field: Any) -> str:
+    """What a column holds, in words."""
+    return f"{brief(field.type)}{'' if field.nullable else ' not null'}"

@@ -19,7 +19,7 @@ from irgen import pool, recheck
 from irgen.claim import preset
 from irgen.dataset.checks import Said
 from irgen.dataset.columns import Row
-from irgen.dataset.inspection import Found, Inspecting, Task, inspect
+from irgen.dataset.inspection import Found, Inspecting, inspect
 from irgen.dataset.problems import Kind, Problem
 from irgen.dataset.reading import BATCH as READ_TOGETHER
 from irgen.dataset.reading import open_lines
@@ -213,10 +213,7 @@ def _inspecting(settings: bytes) -> tuple[Inspecting, list[Problem]]:
 
 def _of_data_set(key: bytes, group: Sequence[_Row]) -> list[Found]:
     inspecting, notes = _inspecting(key)
-    tasks = [
-        Task(one.row, None, one.depth.closely_at(one.id), one.depth.running_at(one.id))
-        for one in group
-    ]
+    tasks = [one.depth.task(one.row, one.id) for one in group]
     results = inspect(inspecting, tasks)
     for note in notes:
         results[0].said.append(("note", "", note.what))

@@ -32,6 +32,9 @@ from irgen.record import record_id
 if TYPE_CHECKING:
     from irgen.dataset.plan import Plan
 
+COMPILED = 1 / 4
+"""The share of the rows whose C++ is compiled."""
+
 CLOSELY = 1 / 16
 """The share of the rows whose texts are all compiled and whose verdicts are judged again."""
 
@@ -46,22 +49,23 @@ _SIZE = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How closely to look: shares of the rows, by their ids, to look at closely and to run."""
+    """How closely to look: shares of the rows, by their ids, whose C++ is compiled, to look at
+    closely, and to run. Each of these shares is in the one before."""
 
+    compiled: float = COMPILED
     closely: float = CLOSELY
     running: float = 0.0
 
-    def closely_at(self, id: str) -> bool:
-        """Whether a row is one to look at closely; one to run is, too."""
-        return _part(id) < self.closely or self.running_at(id)
+    def task(self, row: Row, id: str, planned: tuple[int, int] | None = None) -> Task:
+        """What to do with a row of an id."""
+        part = int(id[8:16], 16) / _SIZE
+        running = part < self.running
+        closely = running or part < self.closely
+        return Task(row, planned, closely or part < self.compiled, closely, running)
 
     def running_at(self, id: str) -> bool:
         """Whether a row is one to run."""
-        return _part(id) < self.running
-
-
-def _part(id: str) -> float:
-    return int(id[8:16], 16) / _SIZE
+        return int(id[8:16], 16) / _SIZE < self.running
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +272,7 @@ class _Checking:
         id = id if isinstance(id, str) and is_id(id) else "0" * 32
         if planned is None and self._again(id):
             yield Checked((Problem("order", file.name, "is there twice", number, id),))
-        task = Task(
-            row,
-            None if planned is None else planned[0],
-            self.depth.closely_at(id),
-            self.depth.running_at(id),
-        )
+        task = self.depth.task(row, id, None if planned is None else planned[0])
         yield _Place(file.name, number, id, "" if planned is None else planned[1], task)
 
     def _again(self, id: str) -> bool:

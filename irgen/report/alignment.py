@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Lines = tuple[int, ...]
@@ -64,14 +64,18 @@ def merged(*many: Iterable[int]) -> Lines:
 
 
 def from_users(
-    own: Sequence[Lines], defines: Mapping[int, str], uses: Mapping[str, Iterable[int]]
+    own: Sequence[Lines],
+    defines: Mapping[int, str],
+    uses: Mapping[str, Iterable[int]],
+    constants: Container[int] = (),
 ) -> list[Lines]:
-    """The same, where what has no line of its own has those of what uses it.
+    """The same, where what has no line of its own, or is among `constants`, has those of its users.
 
     `defines` has the names that lines define, `uses` the lines that mention a name, all below.
     """
     found = list(own)
     for at, name in sorted(defines.items(), reverse=True):
-        if not found[at]:
-            found[at] = merged(*[found[user] for user in uses.get(name, ()) if user != at])
+        if not found[at] or at in constants:
+            users = merged(*[found[user] for user in uses.get(name, ()) if user != at])
+            found[at] = users or found[at]
     return found

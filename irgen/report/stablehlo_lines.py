@@ -20,6 +20,7 @@ _REFERENCE = re.compile(r"#loc\d*")
 _FUNCTION = re.compile(r"  func\.func (?:public |private )?@([\w.$]+)\(")
 _CALL = re.compile(r"call @([\w.$]+)\(")
 _RESULT = re.compile(r"\s*(%[\w.]+)(?::\d+)? = ")
+_CONSTANT = " = stablehlo.constant "
 _VALUE = re.compile(r"%[\w.]+")
 
 
@@ -60,6 +61,7 @@ def align(located: str, recorded: str, file: str) -> tuple[Aligned, tuple[Shared
     lines: list[Lines] = [found[:1] for found in frames]
     through: list[Lines] = [found[1:] for found in frames]
     shared = _follow_calls(written, lines, through)
+    through = [merged(own, via) for own, via in zip(lines, through, strict=True)]
     lines = _unlocated(written, lines)
     clean = [tuple(x for x in via if x not in own) for own, via in zip(lines, through, strict=True)]
     return Aligned(recorded, tuple(lines), tuple(clean)), shared
@@ -182,8 +184,8 @@ def _functions(written: Sequence[str]) -> dict[str, _Function]:
 
 
 def _unlocated(written: Sequence[str], lines: list[Lines]) -> list[Lines]:
-    """What has no location, as constants have none, is of the lines that use it; names are those of
-    one function."""
+    """Constants, which have no location or that of the loop around them, and whatever else has none
+    are of the lines that use them; names are those of one function."""
     found = list(lines)
     for function in _functions(written).values():
         part = range(function.first, function.last + 1)
@@ -195,6 +197,7 @@ def _unlocated(written: Sequence[str], lines: list[Lines]) -> list[Lines]:
                 defines[number] = result[1]
             for name in set(_VALUE.findall(written[number])):
                 uses.setdefault(name, []).append(number)
-        for number, own in enumerate(from_users(found, defines, uses)):
+        constants = {number for number in part if _CONSTANT in written[number]}
+        for number, own in enumerate(from_users(found, defines, uses, constants)):
             found[number] = own
     return found

@@ -10,10 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import captures, fuzz, memory, startup, verified
+from tests.bench import captures, fuzz, lanes, memory, startup, verified
 from tests.bench.report import Table, machine, markdown, plain, versions
 
 BENCHES: dict[str, Callable[[argparse.Namespace], Table]] = {
+    "speed": lambda options: lanes.speed(options.blocks),
+    "speed-balanced": lambda options: lanes.speed(options.blocks, lanes.BALANCED),
+    "stages": lambda options: lanes.stages(options.blocks),
+    "sizes-warp": lambda options: lanes.sizes(options.blocks, "warp-text"),
+    "sizes-jax": lambda options: lanes.sizes(options.blocks, "jax-text"),
+    "tricks": lambda options: lanes.tricks(options.blocks),
     "warp": lambda options: captures.warp(options.blocks),
     "jax": lambda options: captures.jax(options.blocks),
     "verified-warp": lambda options: verified.warp(options.blocks),

@@ -160,7 +160,7 @@ def inspected(
     inspecting: Inspecting, edits: list[Edit], workers: int, *, running: bool
 ) -> list[bool]:
     """Whether each edit is found without the hashes of files. One that ends a process is."""
-    tasks = [Task(edit.row, edit.planned, running, running) for edit in edits]
+    tasks = [Task(edit.row, edit.planned, True, running, running) for edit in edits]
     results = pool.run(
         functools.partial(inspect, inspecting),
         tasks,

@@ -17,7 +17,7 @@ from irgen import lane
 from irgen.dataset import intact
 from irgen.dataset.columns import Row, row_of
 from irgen.dataset.facts import facts
-from irgen.dataset.inspection import Inspecting, Task, inspect, prepare
+from irgen.dataset.inspection import Inspecting, inspect, prepare
 from irgen.dataset.request import Request, settings_of
 from irgen.dataset.rows import BATCH, Making, making
 from irgen.dataset.rows import prepare as prepare_making
@@ -60,7 +60,7 @@ def paired(backends: tuple[str, ...], count: int) -> tuple[float, float]:
             built += spent
             depth = Depth()
             tasks = [
-                Task(row, (n % turns, n // turns), depth.closely_at(row["id"]))
+                depth.task(row, row["id"], (n % turns, n // turns))
                 for n, row in zip(numbers, rows, strict=True)
             ]
             spent, found = _timed(lambda t=tasks: inspect(inspecting, t))

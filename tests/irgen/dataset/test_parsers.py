@@ -145,11 +145,11 @@ def test_cpp_that_is_none_is_blamed_alone() -> None:
         for at, one in enumerate(rows[number]):
             if (one.level, one.direction) == ("cpp", "module"):
                 rows[number][at] = Artifact("warp", "", "cpp", "module", f"{one.text}{edit}")
-    for compiled in (False, True):
-        found = warp_syntax.read(rows, [compiled] * 5)
+    for closely in (False, True):
+        found = warp_syntax.read(rows, [True] * 5, [closely] * 5)
         assert [bool(one.faults) for one in found] == [False, True, False, True, False]
         assert [one.parsed["cpp"] for one in found] == [1] * 5
-        assert all(one.parsed.get("cuda", 0) == compiled for one in found)
+        assert all(one.parsed.get("cuda", 0) == closely for one in found)
 
 
 @pytest.mark.parametrize(
@@ -171,12 +171,12 @@ def test_text_that_would_read_files(added: str, words: str) -> None:
     backend = BACKENDS["warp"]
     (capture,) = backend.capture(render_batch(_DRAWN[:1], backend), frozenset({"cpp"}))
     (text,) = [one.text for one in capture.artifacts if one.direction == "module"]
-    (found,) = warp_syntax.read([_module("cpp", f"{text}\n{added}\n")], [True])
+    (found,) = warp_syntax.read([_module("cpp", f"{text}\n{added}\n")], [True], [True])
     (fault,) = found.faults
     assert words in fault.what
     assert "cpp" not in found.parsed
 
 
 def test_another_header_is_not_compiled() -> None:
-    (found,) = warp_syntax.read([_module("cpp", "int x;\n")], [False])
+    (found,) = warp_syntax.read([_module("cpp", "int x;\n")], [False], [False])
     assert [fault.what for fault in found.faults] == ["it has no header of Warp's"]

@@ -261,7 +261,11 @@ def test_nothing_in_a_row_runs(look: Open, made: Made, tmp_path: Path) -> None:
     folder.mkdir()
     settings = msgspec.structs.replace(made.settings, versions={"irgen": HOSTILE})
     Made(settings, [row]).write(folder)
-    tab = look(path=report(folder, tmp_path / "hostile.html", count=1))
+    path = report(folder, tmp_path / "hostile.html", count=1)
+    data = path.read_text().partition('id="data">')[2].partition("</script>")[0]
+    assert HOSTILE[:9] not in data
+    assert not set("<>&") & set(data)
+    tab = look(path=path)
     assert HOSTILE in tab.locator(".pane:nth-child(1) .line").all_text_contents()
     assert tab.locator("#description").text_content() == HOSTILE
     tab.wait_for_timeout(100)
