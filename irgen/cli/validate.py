@@ -165,7 +165,7 @@ def _summary(total: _Sum) -> None:
             "C++ and CUDA of the other rows were compared with each other: --thorough compiles all"
         )
         console.print(words, style="dim")
-    console.print(f"captured and run again: {total.ran} rows")
+    console.print(f"captured and run again: {total.ran} {'row' if total.ran == 1 else 'rows'}")
     found = Table("", "", "", box=None, pad_edge=False, show_header=False)
     for kind, words in KINDS.items():
         if total.kinds[kind] and kind != "note":

@@ -26,6 +26,7 @@ from tests.quality import (
     roundtrip,
     shrinking,
     targets,
+    tricks,
     validation,
     variety,
     verification,
@@ -75,6 +76,9 @@ CAMPAIGNS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "edits": lambda options: edits.campaign(options.count or 200, options.workers),
     "validation": lambda options: validation.campaign(options.count or 192),
     "targets": _targets,
+    "tricks": lambda options: tricks.campaign(
+        options.preset, options.count or 200, options.workers
+    ),
     "build_kill": lambda options: build_kill.campaign(options.count or 50),
     "cluster": lambda options: cluster.campaign(options.count or 384),
 }
