@@ -17,12 +17,12 @@ from irgen.errors import UserError, nearest
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from irgen.dataset.build import Built, Progress
-    from irgen.dataset.plan import Plan
-    from irgen.dataset.request import Request
+    from irgen.dataset.building.build import Built, Progress
+    from irgen.dataset.building.request import Request
+    from irgen.dataset.planning.plan import Plan
 
 LOCAL, SLURM = "local", "slurm"
-"""Executors besides those of `irgen.dataset.executors`: this process, and a script to submit."""
+"""Executors that `irgen.dataset.building.executors` has no row for: this process, a script."""
 
 _DRAWN_EVERY = 0.25
 """Seconds between two looks of the table."""
@@ -57,8 +57,8 @@ def number(option: str, text: str) -> int:
 
 def build(request: Request, options: Options) -> None:
     """Build a data set, or go on with it, and say what it came to."""
-    from irgen.dataset.build import build, plan_only
-    from irgen.dataset.request import settings_of
+    from irgen.dataset.building.build import build, plan_only
+    from irgen.dataset.building.request import settings_of
 
     if options.workers < 1:
         raise UserError(f"--workers {options.workers}: at least one is needed")
@@ -76,7 +76,7 @@ def build(request: Request, options: Options) -> None:
 
 
 def _require_known(options: Options) -> None:
-    from irgen.dataset.executors import EXECUTORS
+    from irgen.dataset.building.executors import EXECUTORS
 
     known = (LOCAL, *EXECUTORS, SLURM)
     if options.executor not in known:
@@ -91,8 +91,8 @@ def _require_known(options: Options) -> None:
 
 def _elsewhere(plan: Plan, options: Options, view: Lines | Live) -> None:
     """Have the shards of a plan made by an executor, or write what Slurm needs for it."""
-    from irgen.dataset.build import Built, finish
-    from irgen.dataset.executors import EXECUTORS, slurm_script
+    from irgen.dataset.building.build import Built, finish
+    from irgen.dataset.building.executors import EXECUTORS, slurm_script
 
     if options.executor == SLURM:
         chosen = dict(text.split("=", 1) for text in options.slurm)

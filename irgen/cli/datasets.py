@@ -103,7 +103,7 @@ def build(
 ) -> None:
     """Build a data set; the same command goes on with one that was interrupted."""
     from irgen.cli.build import Options, build, number
-    from irgen.dataset.request import Request
+    from irgen.dataset.building.request import Request
 
     request = Request(
         count=number("--count", count),

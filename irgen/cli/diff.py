@@ -13,7 +13,7 @@ from irgen.cli.progress import watched
 from irgen.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from irgen.dataset.diff import Difference
+    from irgen.dataset.checking.diff import Difference
 
 _FORMATS = ("text", "json")
 
@@ -38,11 +38,11 @@ def diff(
 
     pair = open_dataset(first), open_dataset(second)
     if show is not None:
-        from irgen.dataset.diff import shown
+        from irgen.dataset.checking.diff import shown
 
         different = [texts for texts in shown(*pair, *show) if not _show(*texts)]
         return not different
-    from irgen.dataset.diff import compared
+    from irgen.dataset.checking.diff import compared
 
     *_, found = watched(compared(*pair, levels), pair[0].count)
     assert found is not None

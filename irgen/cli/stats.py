@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from irgen.cli.output import print_text, writing
-from irgen.dataset.stats import Stats, measure, read_stats
-from irgen.dataset.words import numbers_of, share, size
+from irgen.dataset.documents.stats import Stats, measure, read_stats
+from irgen.dataset.documents.words import numbers_of, share, size
 from irgen.errors import UserError, nearest
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from irgen.cli.progress import awaited, watched
 from irgen.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from irgen.dataset.problems import Problem
-    from irgen.dataset.validate import Checked, Depth
+    from irgen.dataset.checking.problems import Problem
+    from irgen.dataset.checking.validate import Checked, Depth
 
 _FORMATS = ("text", "jsonl")
 _SHOWN = 20
@@ -42,7 +42,7 @@ def validate(
     if path.is_dir():
         count, found = _of_folder(path, execute, thorough, workers)
     else:
-        from irgen.dataset.loose import validate_file
+        from irgen.dataset.checking.loose import validate_file
 
         count, found = None, validate_file(path, _depth(execute, thorough, None), workers)
     as_text = sys.stdout.isatty() if format is None else format == "text"
@@ -52,8 +52,8 @@ def validate(
 def _of_folder(
     folder: Path, execute: str | None, thorough: bool, workers: int
 ) -> tuple[int, Iterator[Checked]]:
+    from irgen.dataset.checking.validate import validate
     from irgen.dataset.reading import open_dataset
-    from irgen.dataset.validate import validate
 
     count = open_dataset(folder).count
     return count, validate(folder, _depth(execute, thorough, count), workers)
@@ -61,7 +61,7 @@ def _of_folder(
 
 def _depth(execute: str | None, thorough: bool, count: int | None) -> Depth:
     """How closely to look at a number of rows, or None where nobody knows how many there are."""
-    from irgen.dataset.validate import EXECUTED, Depth
+    from irgen.dataset.checking.validate import EXECUTED, Depth
 
     whole = Depth(compiled=1.0, closely=1.0) if thorough else Depth()
     return replace(whole, running=_running(f"{EXECUTED}" if execute is None else execute, count))
@@ -152,7 +152,7 @@ def _summary(total: _Sum) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from irgen.dataset.problems import KINDS
+    from irgen.dataset.checking.problems import KINDS
 
     console = Console(highlight=False)
     levels = total.levels

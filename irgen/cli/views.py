@@ -12,9 +12,9 @@ from irgen.cli.tables import print_table
 from irgen.dataset.columns import Row
 from irgen.dataset.extras import need
 from irgen.dataset.reading import Dataset, open_dataset
-from irgen.dataset.tasks import TASKS, choose, lacking
-from irgen.dataset.tokens import DEFAULT
-from irgen.dataset.views import Empty, Form, Options, Order, View, write_about, write_view
+from irgen.dataset.training.tasks import TASKS, choose, lacking
+from irgen.dataset.training.tokens import DEFAULT
+from irgen.dataset.training.views import Empty, Form, Options, Order, View, write_about, write_view
 from irgen.errors import UserError
 
 

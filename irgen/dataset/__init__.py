@@ -1,1 +1,5 @@
-"""Data sets: planned, built in shards, described, checked. See `docs/datasets.md`."""
+"""Data sets. `docs/datasets.md` says how to use them, `docs/design.md` how they are made.
+
+The files here are what all parts share; then come `planning`, `building`, `documents`, `training`
+and `checking`. `english` describes a program in words.
+"""

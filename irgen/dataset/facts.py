@@ -43,7 +43,7 @@ def _below(statement: Statement) -> int:
 
 def facts(program: Program) -> dict[str, Any]:
     """The columns description, depth and ops of a program."""
-    from irgen.dataset.describe import describe
+    from irgen.dataset.english import describe
 
     return {
         "description": describe(program),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from irgen.dataset.stats import Stats
-from irgen.dataset.words import PRODUCTS, numbers_of, share, size
+from irgen.dataset.documents.stats import Stats
+from irgen.dataset.documents.words import PRODUCTS, numbers_of, share, size
 
 
 @dataclass(frozen=True, slots=True)

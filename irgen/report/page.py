@@ -19,11 +19,11 @@ from typing import Any
 import msgspec
 
 from backends.registry import BACKENDS
-from irgen.dataset.command import command
+from irgen.dataset.documents.command import command
+from irgen.dataset.documents.stats import Stats, measure, read_stats
+from irgen.dataset.documents.words import LEVELS, PRODUCTS, describe, title
 from irgen.dataset.manifest import write_whole
 from irgen.dataset.reading import Dataset, open_dataset
-from irgen.dataset.stats import Stats, measure, read_stats
-from irgen.dataset.words import LEVELS, PRODUCTS, describe, title
 from irgen.errors import UserError
 from irgen.report.alignment import Lines
 from irgen.report.header import Tile, tiles

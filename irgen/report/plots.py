@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.base import REASONS
+from irgen.dataset.documents.spread import Spread
+from irgen.dataset.documents.stats import Stats
 from irgen.dataset.extras import need
-from irgen.dataset.spread import Spread
-from irgen.dataset.stats import Stats
 from irgen.errors import UserError
 from irgen.report.shapes import WIDTH, Row, bars, by_backend, histogram, spreads
 from irgen.report.theme import BAD, CONFIG, FAIR, GOOD, GRID, NONE, SERIES, themed

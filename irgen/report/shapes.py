@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from irgen.dataset.spread import Spread
+from irgen.dataset.documents.spread import Spread
 
 WIDTH = 330
 """Pixels that a plot may take: what a phone shows without scrolling."""

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from irgen.dataset.build import build, finish, plan_only
-from irgen.dataset.executors import EXECUTORS
-from irgen.dataset.request import Request, settings_of
+from irgen.dataset.building.build import build, finish, plan_only
+from irgen.dataset.building.executors import EXECUTORS
+from irgen.dataset.building.request import Request, settings_of
 from irgen.errors import UserError
 from tests.bench.report import Cell, Table
 

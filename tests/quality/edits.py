@@ -19,13 +19,13 @@ from typing import Any
 
 from backends.registry import BACKENDS
 from irgen import pool
-from irgen.dataset import intact
+from irgen.dataset.building.rows import limits, making
+from irgen.dataset.checking import intact
+from irgen.dataset.checking.inspection import Found, Inspecting, Task, inspect, prepare
+from irgen.dataset.checking.validate import installed
 from irgen.dataset.columns import Row, columns, records_of
-from irgen.dataset.inspection import Found, Inspecting, Task, inspect, prepare
 from irgen.dataset.reading import Dataset
-from irgen.dataset.rows import limits, making
 from irgen.dataset.settings import Settings
-from irgen.dataset.validate import installed
 from irgen.record import with_verdicts
 from tests.bench.report import Table
 from tests.irgen.dataset import whole

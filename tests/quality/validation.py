@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from irgen import lane
-from irgen.dataset import intact
+from irgen.dataset.building.request import Request, settings_of
+from irgen.dataset.building.rows import BATCH, Making, making
+from irgen.dataset.building.rows import prepare as prepare_making
+from irgen.dataset.checking import intact
+from irgen.dataset.checking.inspection import Inspecting, inspect, prepare
+from irgen.dataset.checking.validate import BATCH as INSPECTED
+from irgen.dataset.checking.validate import Depth, installed
 from irgen.dataset.columns import Row, row_of
 from irgen.dataset.facts import facts
-from irgen.dataset.inspection import Inspecting, inspect, prepare
-from irgen.dataset.request import Request, settings_of
-from irgen.dataset.rows import BATCH, Making, making
-from irgen.dataset.rows import prepare as prepare_making
-from irgen.dataset.validate import BATCH as INSPECTED
-from irgen.dataset.validate import Depth, installed
 from irgen.service import draw_batch
 from tests.bench.report import Table
 from tests.irgen.dataset import whole

@@ -14,12 +14,13 @@ import pytest
 from backends.registry import BACKENDS
 from grammar.presets import GRAMMARS
 from irgen import lane, streaming
-from irgen.dataset import arrow, build, layout, local, lock, rows
-from irgen.dataset.build import Progress, build_shard, finish, plan_only, read_settings
+from irgen.dataset import arrow, layout
+from irgen.dataset.building import build, local, lock, rows
+from irgen.dataset.building.build import Progress, build_shard, finish, plan_only, read_settings
+from irgen.dataset.building.request import Request, settings_of
 from irgen.dataset.columns import Row, records_of
 from irgen.dataset.manifest import read_manifest
 from irgen.dataset.reading import open_dataset
-from irgen.dataset.request import Request, settings_of
 from irgen.dataset.settings import FORMATS, Settings
 from irgen.dataset.writing import encode, write_parts, write_shard
 from irgen.errors import UserError

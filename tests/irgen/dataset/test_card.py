@@ -24,18 +24,18 @@ from irgen.cli import build
 from irgen.cli.app import main
 from irgen.dataset import layout
 from irgen.dataset.arrow import schema
-from irgen.dataset.card import card, share, size, write_card
-from irgen.dataset.card_header import size_category
+from irgen.dataset.building.request import Request, settings_of
 from irgen.dataset.columns import Row, columns
-from irgen.dataset.command import command
-from irgen.dataset.configs import configs
-from irgen.dataset.licences import LICENCES
+from irgen.dataset.documents.card import card, share, size, write_card
+from irgen.dataset.documents.card_header import size_category
+from irgen.dataset.documents.command import command
+from irgen.dataset.documents.configs import configs
+from irgen.dataset.documents.licences import LICENCES
+from irgen.dataset.documents.near import write_clusters
+from irgen.dataset.documents.stats import Stats, measure
 from irgen.dataset.manifest import write_whole
-from irgen.dataset.near import write_clusters
 from irgen.dataset.reading import Dataset, open_dataset
-from irgen.dataset.request import Request, settings_of
 from irgen.dataset.settings import FORMATS, Format, Quota, Settings, Splits
-from irgen.dataset.stats import Stats, measure
 from irgen.dataset.writing import write_shard
 
 Write = Callable[[Path, Format], Dataset]
@@ -155,7 +155,7 @@ def test_header(dataset: Dataset, stats: Stats, tmp_path: Path) -> None:
     ]
     path = tmp_path / "README.md"
     path.write_text(text)
-    assert DatasetCard.load(path).data.pretty_name == header["pretty_name"]
+    assert DatasetCard.load(path).data.to_dict()["pretty_name"] == header["pretty_name"]
 
 
 @pytest.mark.parametrize(
@@ -278,8 +278,8 @@ def test_other_splits_and_quotas_are_in_the_command() -> None:
 @pytest.mark.parametrize("name", LICENCES)
 def test_licences_are_those_of_the_packages(name: str) -> None:
     licence = LICENCES[name]
-    data = importlib.metadata.metadata(licence.distribution)
-    assert (data.get("License-Expression") or data.get("License")) == licence.name
+    data = importlib.metadata.metadata(licence.distribution).json
+    assert (data.get("license_expression") or data.get("license")) == licence.name
 
 
 def test_the_text_of_warp_is_what_the_card_says(made: Made) -> None:

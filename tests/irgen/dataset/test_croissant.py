@@ -16,7 +16,7 @@ import pytest
 
 from irgen.dataset import layout
 from irgen.dataset.columns import Row
-from irgen.dataset.croissant import croissant, write_croissant
+from irgen.dataset.documents.croissant import croissant, write_croissant
 from irgen.dataset.reading import Dataset
 from irgen.dataset.settings import FORMATS, Format, Settings
 

@@ -18,9 +18,9 @@ from backends.registry import BACKENDS
 from grammar.generate import program_at
 from grammar.passes.canonical import structure_hash
 from grammar.presets import SAFE_GRAMMARS
-from irgen.dataset.decontaminate import _tokens, digest_of, pieces, read_all
 from irgen.dataset.manifest import sha256
-from irgen.dataset.plan import make_plan
+from irgen.dataset.planning.decontaminate import _tokens, digest_of, pieces, read_all
+from irgen.dataset.planning.plan import make_plan
 from irgen.dataset.settings import Settings, named
 from irgen.errors import UserError
 from irgen.service import draw

@@ -16,8 +16,8 @@ from grammar.presets import ALL_GRAMMARS, GRAMMARS
 from grammar.program import Program
 from grammar.strategies import programs
 from grammar.structural import op_names
-from irgen.dataset.describe import WORDS, describe
-from irgen.dataset.describe.phrases import phrase
+from irgen.dataset.english import WORDS, describe
+from irgen.dataset.english.phrases import phrase
 
 LONGEST = WORDS + 25
 """Bodies that are cut, and the words around them, may take a few more."""

@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from irgen.dataset.checking.diff import Difference, compared, shown
+from irgen.dataset.checking.lookup import lookup
 from irgen.dataset.columns import Row
-from irgen.dataset.diff import Difference, compared, shown
-from irgen.dataset.lookup import lookup
 from irgen.dataset.manifest import read_manifest, write_whole
 from irgen.dataset.reading import Dataset, open_dataset
 from irgen.dataset.settings import Format

@@ -13,7 +13,7 @@ from grammar.parse import parse_program
 from grammar.presets import ALL_GRAMMARS, GRAMMARS
 from grammar.program import Program, Region, Statement
 from grammar.strategies import programs
-from irgen.dataset.difficulty import DIGITS, difficulty, points
+from irgen.dataset.training.difficulty import DIGITS, difficulty, points
 
 EMPTY = "irgen 1\nkernel @0 [4] (%0: i32, %1: f32[4]) {\n  yield\n}\n"
 

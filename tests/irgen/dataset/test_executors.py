@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from irgen.dataset.build import build, finish, plan_only
-from irgen.dataset.executors import EXECUTORS, BuildShard, slurm_script
-from irgen.dataset.request import Request, settings_of
+from irgen.dataset.building.build import build, finish, plan_only
+from irgen.dataset.building.executors import EXECUTORS, BuildShard, slurm_script
+from irgen.dataset.building.request import Request, settings_of
 from irgen.errors import UserError
 
 REQUEST = Request(

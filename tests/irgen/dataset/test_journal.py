@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from irgen.dataset.counts import Counts, outcome
-from irgen.dataset.journal import Journal, Part, parts
+from irgen.dataset.building.counts import Counts, outcome
+from irgen.dataset.building.journal import Journal, Part, parts
 from irgen.verdict import Outcome, lost
 
 KEY = "0123"

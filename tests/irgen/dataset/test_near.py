@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from irgen.dataset import layout, near, reading
+from irgen.dataset import layout, reading
 from irgen.dataset.columns import Row
+from irgen.dataset.documents import near
+from irgen.dataset.documents.near import clusters_of, read_near, shingles, signatures, similarity
 from irgen.dataset.manifest import write_whole
-from irgen.dataset.near import clusters_of, read_near, shingles, signatures, similarity
 from irgen.dataset.reading import Dataset, open_dataset
 from irgen.dataset.settings import Format, Settings
 from irgen.dataset.writing import write_shard

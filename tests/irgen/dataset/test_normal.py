@@ -12,7 +12,7 @@ from grammar.generate import program_at
 from grammar.parse import parse_program
 from grammar.presets import GRAMMARS
 from grammar.program import Program
-from irgen.dataset.normal import normalise
+from irgen.dataset.documents.normal import normalise
 
 _PROGRAMS = tuple([program_at(GRAMMARS[name], 0, 1) for name in ("branch", "loop", "vector")])
 

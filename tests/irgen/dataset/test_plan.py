@@ -21,12 +21,13 @@ from grammar.generate import program_at
 from grammar.passes.canonical import exact_hash, structure_hash
 from grammar.presets import GRAMMARS, SAFE_GRAMMARS
 from grammar.program import size
-from irgen.dataset import admission, drawn, layout
-from irgen.dataset.drawing import CANDIDATE
+from irgen.dataset import layout
 from irgen.dataset.extras import need
 from irgen.dataset.facts import depth_of, facts, ops_of
-from irgen.dataset.plan import Plan, Planned, load_plan, make_plan
-from irgen.dataset.seen import Seen
+from irgen.dataset.planning import admission, drawn
+from irgen.dataset.planning.drawing import CANDIDATE
+from irgen.dataset.planning.plan import Plan, Planned, load_plan, make_plan
+from irgen.dataset.planning.seen import Seen
 from irgen.dataset.settings import Quota, Settings, Splits, named
 from irgen.errors import UserError
 from irgen.record import record_id
@@ -105,8 +106,8 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 import msgspec
-from irgen.dataset import drawing, drawn
-from irgen.dataset.plan import make_plan
+from irgen.dataset.planning import drawing, drawn
+from irgen.dataset.planning.plan import make_plan
 from irgen.dataset.settings import Settings
 
 drawing._FEW = 0
@@ -228,7 +229,7 @@ def test_saturation_counts_structures(tmp_path: Path) -> None:
 
 
 def test_seen_is_a_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("irgen.dataset.seen._LONGEST", 300)
+    monkeypatch.setattr("irgen.dataset.planning.seen._LONGEST", 300)
     seen, model = Seen(), set[int]()
     random = np.random.default_rng(0)
     for _ in range(60):

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from grammar.generate import program_at
 from grammar.presets import SAFE_GRAMMARS
-from irgen.dataset import admission
-from irgen.dataset.admission import PATIENCE, Admission, Candidate
-from irgen.dataset.apportion import shares_of, tilted
 from irgen.dataset.facts import ops_of
-from irgen.dataset.plan import make_plan
-from irgen.dataset.quotas import Rules, parse_quota, quota_text, rules, size_range
+from irgen.dataset.planning import admission
+from irgen.dataset.planning.admission import PATIENCE, Admission, Candidate
+from irgen.dataset.planning.apportion import shares_of, tilted
+from irgen.dataset.planning.plan import make_plan
+from irgen.dataset.planning.quotas import Rules, parse_quota, quota_text, rules, size_range
 from irgen.dataset.settings import Quota, Settings, named
 from irgen.errors import UserError
 

@@ -11,8 +11,8 @@ from grammar.passes.canonical import structure_hash
 from grammar.presets import GRAMMARS, SAFE_GRAMMARS
 from grammar.program import size
 from irgen.dataset.facts import ops_of
+from irgen.dataset.planning.splits import Splitter, check_splits, heldout_pairs
 from irgen.dataset.settings import Splits
-from irgen.dataset.splits import Splitter, check_splits, heldout_pairs
 from irgen.errors import UserError
 
 GRAMMAR = SAFE_GRAMMARS["elementwise-safe"]

@@ -16,13 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irgen.cli.app import main
-from irgen.dataset import layout, measuring, near, reading
+from irgen.dataset import layout, reading
 from irgen.dataset.columns import Row, text_columns
+from irgen.dataset.documents import measuring, near
+from irgen.dataset.documents.spread import Spread, Spreading
+from irgen.dataset.documents.stats import STATS, Stats, measure, read_stats, write_stats
 from irgen.dataset.reading import Dataset
 from irgen.dataset.settings import Format, Settings
-from irgen.dataset.spread import Spread, Spreading
-from irgen.dataset.stats import STATS, Stats, measure, read_stats, write_stats
-from irgen.dataset.tokens import tokenizer
+from irgen.dataset.training.tokens import tokenizer
 
 Write = Callable[[Path, Format], Dataset]
 Made = tuple[Settings, list[Row]]

@@ -10,7 +10,7 @@ import pytest
 from backends.registry import BACKENDS
 from irgen.dataset.columns import Row, columns
 from irgen.dataset.settings import Settings
-from irgen.dataset.tasks import TASKS, Task, choose, find_task, lacking, without_source
+from irgen.dataset.training.tasks import TASKS, Task, choose, find_task, lacking, without_source
 from irgen.errors import UserError
 
 Made = tuple[Settings, list[Row]]

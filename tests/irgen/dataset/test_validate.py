@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from irgen.dataset import intact, layout
+from irgen.dataset import layout
+from irgen.dataset.building.rows import making
+from irgen.dataset.checking import intact
+from irgen.dataset.checking.inspection import Found, Inspecting, Task, inspect, prepare
+from irgen.dataset.checking.validate import Checked, Depth, installed, validate
 from irgen.dataset.columns import Row, records_of
-from irgen.dataset.inspection import Found, Inspecting, Task, inspect, prepare
 from irgen.dataset.manifest import read_manifest, write_whole
 from irgen.dataset.reading import Dataset
-from irgen.dataset.rows import making
-from irgen.dataset.validate import Checked, Depth, installed, validate
 from irgen.record import with_verdicts
 from tests.irgen.dataset import whole
 

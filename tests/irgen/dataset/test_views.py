@@ -15,13 +15,14 @@ import pytest
 
 from grammar.parse import parse_program
 from irgen.cli.app import main
-from irgen.dataset import curriculum, layout
-from irgen.dataset.difficulty import difficulty
+from irgen.dataset import layout
 from irgen.dataset.manifest import write_whole
 from irgen.dataset.reading import Dataset, open_dataset
-from irgen.dataset.tasks import TASKS
-from irgen.dataset.tokens import DEFAULT, tokenizer
-from irgen.dataset.views import (
+from irgen.dataset.training import curriculum
+from irgen.dataset.training.difficulty import difficulty
+from irgen.dataset.training.tasks import TASKS
+from irgen.dataset.training.tokens import DEFAULT, tokenizer
+from irgen.dataset.training.views import (
     ABOUT,
     FORMS,
     Form,
@@ -289,7 +290,7 @@ def test_a_full_disk_leaves_nothing(
 
 
 def test_the_card_names_the_views(tmp_path: Path, write: Write) -> None:
-    from irgen.dataset.stats import measure, write_stats
+    from irgen.dataset.documents.stats import measure, write_stats
 
     dataset = write(tmp_path)
     assert not write_about(dataset)

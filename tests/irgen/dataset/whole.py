@@ -10,15 +10,15 @@ import msgspec
 
 from irgen import lane
 from irgen.dataset import layout
-from irgen.dataset.build import plan_only
+from irgen.dataset.building.build import plan_only
+from irgen.dataset.building.counts import Counts
+from irgen.dataset.building.request import Request, settings_of
+from irgen.dataset.building.rows import making, prepare
 from irgen.dataset.columns import Row, row_of
-from irgen.dataset.counts import Counts
 from irgen.dataset.facts import facts
 from irgen.dataset.manifest import Manifest, read_manifest, sha256, write_whole
-from irgen.dataset.plan import Plan
+from irgen.dataset.planning.plan import Plan
 from irgen.dataset.reading import Dataset, open_dataset
-from irgen.dataset.request import Request, settings_of
-from irgen.dataset.rows import making, prepare
 from irgen.dataset.settings import Format
 from irgen.dataset.writing import write_shard
 from irgen.service import draw_batch

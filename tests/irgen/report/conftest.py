@@ -18,10 +18,10 @@ from grammar.program import walk
 from irgen import streaming
 from irgen.dataset import layout
 from irgen.dataset.columns import Row, row_of
+from irgen.dataset.documents.stats import measure, write_stats
 from irgen.dataset.manifest import Drawing, Manifest, sha256, write_whole
 from irgen.dataset.reading import Dataset, open_dataset
 from irgen.dataset.settings import Settings, named
-from irgen.dataset.stats import measure, write_stats
 from irgen.dataset.writing import write_shard
 from irgen.lane import Plan
 from irgen.record import Record

@@ -1,0 +1,1 @@
+"""Rows made, and put into shards."""

@@ -1,0 +1,1 @@
+"""Which programs are in a data set, and where."""
