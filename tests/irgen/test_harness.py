@@ -177,7 +177,7 @@ def test_arrays_of_any_size_fit_in_an_example() -> None:
 def test_several_grammars_take_part() -> None:
     seen: set[str] = set()
 
-    @settings(max_examples=60, phases=[Phase.generate])
+    @settings(max_examples=400, phases=[Phase.generate])
     @given(irgen.programs(["unary", "loop", irgen.Grammar(name="own", groups={"logic": 1})]))
     def collect(program: Program) -> None:
         seen.update(op for op in (" for ", " exp ", " and ") if op in str(program))

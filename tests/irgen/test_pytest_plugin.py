@@ -141,6 +141,7 @@ def test_each_of_several_bugs_is_shown(pytester: pytest.Pytester) -> None:
     result, _ = run(
         pytester,
         """
+@settings(max_examples=400)
 @given(irgen.programs("conditional"))
 def test_two(program):
     assert " select " not in str(program)
