@@ -50,14 +50,18 @@ def trace(source: Rendered, *, exact: bool = True) -> dict[Direction, Any]:
         return {"forward": traced, "backward": traced}
     stage, arguments = traced
 
-    def backward() -> Any:
-        short = None if exact else replayed(stage)
-        pulled = pullback(short or function, arguments, stage.out_info, source.entry)
+    def backward(function: Callable[..., Any]) -> Any:
+        pulled = pullback(function, arguments, stage.out_info, source.entry)
         if isinstance(pulled, Failure):
             return pulled
         return jax.jit(pulled.function).trace(arguments, pulled.cotangent)
 
-    return {"forward": stage, "backward": attempt(backward, "compile_error")}
+    short = None if exact else replayed(stage)
+    if short is not None:
+        found = attempt(lambda: backward(short), "compile_error")
+        if not isinstance(found, Failure):
+            return {"forward": stage, "backward": found}
+    return {"forward": stage, "backward": attempt(lambda: backward(function), "compile_error")}
 
 
 @dataclass(frozen=True, slots=True)

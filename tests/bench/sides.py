@@ -161,8 +161,9 @@ def _jax_forward() -> Side:
 
     def all_of(sources: Sequence[Rendered]) -> None:
         with capture.session() as interception:
-            for source in sources:
-                capture.reset_when_due()
+            for number, source in enumerate(sources):
+                if number % 2:  # a record counts for two modules
+                    capture.reset_when_due()
                 one(source, interception)
 
     return lambda drawn, sources, stages: stages.add("capture", lambda: all_of(sources))
