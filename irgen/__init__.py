@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from grammar.config import Grammar
     from grammar.program import Program
     from irgen.api import (
+        build,
         capture,
         check,
         draw,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         inputs,
         kernel,
         kernels,
+        open_dataset,
         parse,
         programs,
         reference,
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
         stream,
         verify,
     )
+    from irgen.dataset.building.request import BuildRequest
+    from irgen.dataset.english import describe
+    from irgen.dataset.reading import Dataset
     from irgen.errors import UserError
     from irgen.extract import Pair, extract_ir, extract_with_grad
     from irgen.harness import Kernel
@@ -44,6 +49,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BackendError": "backends.base",
+    "BuildRequest": "irgen.dataset.building.request",
+    "Dataset": "irgen.dataset.reading",
     "Grammar": "grammar.config",
     "Kernel": "irgen.harness",
     "Pair": "irgen.extract",
@@ -53,8 +60,10 @@ _HOMES = {
     "SynthesisPipeline": "irgen.pipeline",
     "UserError": "irgen.errors",
     "Verdict": "irgen.verdict",
+    "build": "irgen.api",
     "capture": "irgen.api",
     "check": "irgen.api",
+    "describe": "irgen.dataset.english",
     "draw": "irgen.api",
     "extract_ir": "irgen.extract",
     "extract_with_grad": "irgen.extract",
@@ -62,6 +71,7 @@ _HOMES = {
     "inputs": "irgen.api",
     "kernel": "irgen.api",
     "kernels": "irgen.api",
+    "open_dataset": "irgen.api",
     "parse": "irgen.api",
     "programs": "irgen.api",
     "reference": "irgen.api",
@@ -74,6 +84,8 @@ _HOMES = {
 
 __all__ = [
     "BackendError",
+    "BuildRequest",
+    "Dataset",
     "Grammar",
     "Kernel",
     "Pair",
@@ -83,8 +95,10 @@ __all__ = [
     "SynthesisPipeline",
     "UserError",
     "Verdict",
+    "build",
     "capture",
     "check",
+    "describe",
     "draw",
     "extract_ir",
     "extract_with_grad",
@@ -92,6 +106,7 @@ __all__ = [
     "inputs",
     "kernel",
     "kernels",
+    "open_dataset",
     "parse",
     "programs",
     "reference",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from irgen.verdict import Verdict
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+    from irgen.dataset.building.request import BuildRequest
+    from irgen.dataset.reading import Dataset
     from irgen.harness import Kernel
     from irgen.vectors import Arrays
 
@@ -38,6 +41,7 @@ BALANCED = {"all": tuple(GRAMMARS.values()), "safe": tuple(SAFE_GRAMMARS.values(
 """What stands for all presets, and for all of them in their differentiable-safe forms."""
 
 __all__ = [
+    "build",
     "capture",
     "check",
     "draw",
@@ -45,6 +49,7 @@ __all__ = [
     "inputs",
     "kernel",
     "kernels",
+    "open_dataset",
     "parse",
     "programs",
     "reference",
@@ -211,6 +216,26 @@ def kernels(
 
     chosen = find_backend(backend or CHOSEN.backend).name
     return harness.kernels(chosen, _grammars(grammar), styles)
+
+
+def build(folder: str | Path, request: BuildRequest, workers: int = 1) -> Dataset:
+    """Build a data set, or go on with the one in `folder`, in `workers` processes.
+
+    UserError where the folder holds something else, or a data set that was asked for otherwise;
+    BackendError where a backend cannot be used.
+    """
+    from irgen.dataset.building.build import build
+    from irgen.dataset.building.request import settings_of
+
+    build(Path(folder), settings_of(request), workers, request.excluded)
+    return open_dataset(folder)
+
+
+def open_dataset(folder: str | Path) -> Dataset:
+    """The data set in a folder; UserError where there is none that is finished."""
+    from irgen.dataset.reading import open_dataset
+
+    return open_dataset(Path(folder))
 
 
 def shrink(

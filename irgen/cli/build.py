@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from irgen.dataset.building.build import Built, Progress
-    from irgen.dataset.building.request import Request
+    from irgen.dataset.building.request import BuildRequest
     from irgen.dataset.planning.plan import Plan
 
 LOCAL, SLURM = "local", "slurm"
@@ -55,7 +55,7 @@ def number(option: str, text: str) -> int:
     return int(text.replace(",", "").replace("_", ""))
 
 
-def build(request: Request, options: Options) -> None:
+def build(request: BuildRequest, options: Options) -> None:
     """Build a data set, or go on with it, and say what it came to."""
     from irgen.dataset.building.build import build, plan_only
     from irgen.dataset.building.request import settings_of

@@ -103,9 +103,9 @@ def build(
 ) -> None:
     """Build a data set; the same command goes on with one that was interrupted."""
     from irgen.cli.build import Options, build, number
-    from irgen.dataset.building.request import Request
+    from irgen.dataset.building.request import BuildRequest
 
-    request = Request(
+    request = BuildRequest(
         count=number("--count", count),
         grammars=split_words(grammar) or ("balanced",),
         backends=split_words(backend) or ("warp", "jax"),

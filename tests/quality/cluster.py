@@ -21,11 +21,11 @@ from pathlib import Path
 
 from irgen.dataset.building.build import build, finish, plan_only
 from irgen.dataset.building.executors import EXECUTORS
-from irgen.dataset.building.request import Request, settings_of
+from irgen.dataset.building.request import BuildRequest, settings_of
 from irgen.errors import UserError
 from tests.bench.report import Cell, Table
 
-REQUEST = Request(count=0, grammars=("safe",), shard_size=64, validation=0.05, test=0.05)
+REQUEST = BuildRequest(count=0, grammars=("safe",), shard_size=64, validation=0.05, test=0.05)
 
 ROUNDS = 5
 """How often the same build is started on a cluster that loses processes."""
@@ -60,7 +60,7 @@ def kill_one(journals: Path, killed: list[int]) -> None:
         killed.append(victim)
 
 
-def on_ray(folder: Path, request: Request) -> int:
+def on_ray(folder: Path, request: BuildRequest) -> int:
     """Build on a Ray cluster of this machine; the number of processes that were killed."""
     plan = plan_only(folder, settings_of(request), 1)
     killed: list[int] = []
@@ -74,20 +74,20 @@ def on_ray(folder: Path, request: Request) -> int:
     raise RuntimeError(f"not whole after {ROUNDS} rounds")
 
 
-def on_datatrove(folder: Path, request: Request) -> int:
+def on_datatrove(folder: Path, request: BuildRequest) -> int:
     """Build by processes that datatrove starts."""
     EXECUTORS["datatrove"](folder, plan_only(folder, settings_of(request), 1), 2)
     finish(folder)
     return 0
 
 
-def alone(workers: int, folder: Path, request: Request) -> int:
+def alone(workers: int, folder: Path, request: BuildRequest) -> int:
     """Build by irgen itself."""
     build(folder, settings_of(request), workers)
     return 0
 
 
-WAYS: dict[str, Callable[[Path, Request], int]] = {
+WAYS: dict[str, Callable[[Path, BuildRequest], int]] = {
     "local, 1 worker": functools.partial(alone, 1),
     "local, 2 workers": functools.partial(alone, 2),
     "datatrove": on_datatrove,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from irgen import lane
-from irgen.dataset.building.request import Request, settings_of
+from irgen.dataset.building.request import BuildRequest, settings_of
 from irgen.dataset.building.rows import BATCH, Making, making
 from irgen.dataset.building.rows import prepare as prepare_making
 from irgen.dataset.checking import intact
@@ -44,7 +44,7 @@ def campaign(count: int) -> Iterator[Table]:
 
 def paired(backends: tuple[str, ...], count: int) -> tuple[float, float]:
     """Milliseconds of CPU time to make a row, and to check it."""
-    settings = settings_of(Request(count=count, grammars=("safe",), backends=backends))
+    settings = settings_of(BuildRequest(count=count, grammars=("safe",), backends=backends))
     how = making(settings)
     here, same, _ = installed(settings)
     inspecting = Inspecting(how, here, same)

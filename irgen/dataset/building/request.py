@@ -27,7 +27,7 @@ SETS: dict[str, tuple[Grammar, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class BuildRequest:
     """What a user asks for. Of the names, none at all means all levels or the usual executions.
 
     `grammars` are names of presets, TOML files, or keys of `SETS`; `quotas` are phrases such as
@@ -52,7 +52,7 @@ class Request:
     excluded: tuple[Path, ...] = ()
 
 
-def settings_of(request: Request) -> Settings:
+def settings_of(request: BuildRequest) -> Settings:
     """The settings that a request comes to; UserError names what is wrong with it, BackendError a
     backend that is not installed."""
     _require(request.count >= 1, f"--count {request.count}: at least one row is needed")
@@ -129,7 +129,7 @@ def _levels(backends: Sequence[str], names: Sequence[str]) -> dict[str, list[str
     return {name: [level for level in levels if level in wanted] for name, levels in known.items()}
 
 
-def _executions(backends: Sequence[str], request: Request) -> list[str]:
+def _executions(backends: Sequence[str], request: BuildRequest) -> list[str]:
     known = dict.fromkeys(
         execution
         for name in backends

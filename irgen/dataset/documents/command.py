@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from backends.registry import BACKENDS
 from grammar.presets import ALL_GRAMMARS
-from irgen.dataset.building.request import SETS, Request
+from irgen.dataset.building.request import SETS, BuildRequest
 from irgen.dataset.planning.quotas import quota_text
 from irgen.dataset.settings import Named, Settings, grammar_of, named
 
-_DEFAULTS = Request(count=1)
+_DEFAULTS = BuildRequest(count=1)
 
 
 def command(settings: Settings) -> str:

@@ -17,7 +17,7 @@ from irgen import lane, streaming
 from irgen.dataset import arrow, layout
 from irgen.dataset.building import build, local, lock, rows
 from irgen.dataset.building.build import Progress, build_shard, finish, plan_only, read_settings
-from irgen.dataset.building.request import Request, settings_of
+from irgen.dataset.building.request import BuildRequest, settings_of
 from irgen.dataset.columns import Row, records_of
 from irgen.dataset.manifest import read_manifest
 from irgen.dataset.reading import open_dataset
@@ -31,7 +31,7 @@ ROWS = 24
 
 def settings(**changes: object) -> Settings:
     """Settings of a small data set of sources only, which needs no compiler."""
-    request = Request(
+    request = BuildRequest(
         count=ROWS, grammars=("branch", "loop"), levels=("python",), verify=False, shard_size=7
     )
     return msgspec.structs.replace(settings_of(request), **changes)
@@ -263,7 +263,7 @@ def test_lanes_are_those_of_a_verified_stream(monkeypatch: pytest.MonkeyPatch) -
         return iter(())
 
     monkeypatch.setattr(streaming, "survivors", survivors)
-    wanted = settings_of(Request(count=1, grammars=("branch",), execute=("compiled",), seed=3))
+    wanted = settings_of(BuildRequest(count=1, grammars=("branch",), execute=("compiled",), seed=3))
     for name in BACKENDS:
         known = wanted.execute if name == "jax" else ()
         streaming.stream(

@@ -24,7 +24,7 @@ from irgen.cli import build
 from irgen.cli.app import main
 from irgen.dataset import layout
 from irgen.dataset.arrow import schema
-from irgen.dataset.building.request import Request, settings_of
+from irgen.dataset.building.request import BuildRequest, settings_of
 from irgen.dataset.columns import Row, columns
 from irgen.dataset.documents.card import card, share, size, write_card
 from irgen.dataset.documents.card_header import size_category
@@ -231,9 +231,9 @@ def _unjudged(settings: Settings) -> Row:
 
 
 _REQUESTS = (
-    Request(count=7),
-    Request(count=20, grammars=("safe",), backends=("jax",), seed=3, format="jsonl.zst"),
-    Request(
+    BuildRequest(count=7),
+    BuildRequest(count=20, grammars=("safe",), backends=("jax",), seed=3, format="jsonl.zst"),
+    BuildRequest(
         count=20,
         grammars=("loop", "fuzz"),
         levels=("cpp", "stablehlo"),
@@ -244,14 +244,16 @@ _REQUESTS = (
         heldout_pairs=3,
         heldout_size=40,
     ),
-    Request(count=5, levels=("python",), verify=False, test=0.0),
+    BuildRequest(count=5, levels=("python",), verify=False, test=0.0),
 )
 
 
 @pytest.mark.parametrize("request_", _REQUESTS)
-def test_the_command_makes_it_again(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_makes_it_again(
+    request_: BuildRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = settings_of(request_)
-    asked: list[Request] = []
+    asked: list[BuildRequest] = []
     monkeypatch.setattr(build, "build", lambda request, options: asked.append(request))
     with pytest.raises(SystemExit) as ended:
         main(shlex.split(command(settings))[1:])
@@ -261,14 +263,14 @@ def test_the_command_makes_it_again(request_: Request, monkeypatch: pytest.Monke
 
 def test_the_command_names_what_it_cannot_know() -> None:
     own = dataclasses.replace(GRAMMARS["loop"], name="mine")
-    settings = settings_of(Request(count=5, grammars=(own, SAFE_GRAMMARS["loop-safe"])))
+    settings = settings_of(BuildRequest(count=5, grammars=(own, SAFE_GRAMMARS["loop-safe"])))
     settings = msgspec.structs.replace(settings, excluded=["0" * 64])
     assert command(settings).endswith("--grammar mine.toml,loop-safe --decontaminate FILE")
 
 
 def test_other_splits_and_quotas_are_in_the_command() -> None:
     settings = msgspec.structs.replace(
-        settings_of(Request(count=5)),
+        settings_of(BuildRequest(count=5)),
         splits=Splits(validation=0.5),
         quotas=[Quota("op", "fmod", 0.05)],
     )

@@ -12,10 +12,10 @@ import pytest
 
 from irgen.dataset.building.build import build, finish, plan_only
 from irgen.dataset.building.executors import EXECUTORS, BuildShard, slurm_script
-from irgen.dataset.building.request import Request, settings_of
+from irgen.dataset.building.request import BuildRequest, settings_of
 from irgen.errors import UserError
 
-REQUEST = Request(
+REQUEST = BuildRequest(
     count=24, grammars=("unary-safe", "loop-safe"), backends=("warp",), shard_size=6, test=0.2
 )
 

@@ -12,7 +12,7 @@ from irgen import lane
 from irgen.dataset import layout
 from irgen.dataset.building.build import plan_only
 from irgen.dataset.building.counts import Counts
-from irgen.dataset.building.request import Request, settings_of
+from irgen.dataset.building.request import BuildRequest, settings_of
 from irgen.dataset.building.rows import making, prepare
 from irgen.dataset.columns import Row, row_of
 from irgen.dataset.facts import facts
@@ -32,7 +32,7 @@ def make(
     backends: tuple[str, ...] = ("warp", "jax"),
 ) -> Dataset:
     """A data set of safe grammars and all levels."""
-    request = Request(
+    request = BuildRequest(
         count=count,
         grammars=("safe",),
         backends=backends,
