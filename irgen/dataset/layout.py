@@ -34,9 +34,9 @@ def shard_name(split: str, number: int, of: int, format: str) -> str:
     return f"{DATA}/{split}-{number:05d}-of-{of:05d}.{format}"
 
 
-def view_name(task: str, split: str, number: int, of: int) -> str:
+def view_name(task: str, split: str, number: int, of: int, format: str) -> str:
     """The path of a file of a view below the folder of its data set."""
-    return f"{VIEWS}/{task}/{split}-{number:05d}-of-{of:05d}.parquet"
+    return f"{VIEWS}/{task}/{split}-{number:05d}-of-{of:05d}.{format}"
 
 
 def partial(path: Path) -> Path:

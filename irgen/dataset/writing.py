@@ -33,7 +33,7 @@ def encode(settings: Settings, rows: Sequence[Row]) -> bytes:
     if settings.format == "parquet":
         plain = batch_of(rows, schema(settings)).serialize()
     else:
-        plain = pa.py_buffer(_lines(rows))
+        plain = pa.py_buffer(lines(rows))
     packed = pa.Codec("zstd", _PACKING).compress(plain)
     return plain.size.to_bytes(8, "little") + packed.to_pybytes()
 
@@ -86,13 +86,18 @@ def _write_parquet(path: Path, settings: Settings, parts: Iterator[bytes]) -> No
 
 
 def _write_lines(path: Path, settings: Settings, parts: Iterator[bytes]) -> None:
+    write_lines(path, settings.format, map(_unpacked, parts))
+
+
+def write_lines(path: Path, format: Format, texts: Iterable[bytes | pa.Buffer]) -> None:
+    """Write texts of whole lines as one file, packed where the format says so."""
     import pyarrow as pa
 
     with open(path, "wb") as file:
-        out = pa.CompressedOutputStream(file, "zstd") if settings.format == "jsonl.zst" else file
+        out = pa.CompressedOutputStream(file, "zstd") if format == "jsonl.zst" else file
         with out:
-            for part in parts:
-                out.write(_unpacked(part))
+            for text in texts:
+                out.write(text)
 
 
 _WRITERS: dict[Format, Callable[[Path, Settings, Iterator[bytes]], None]] = {
@@ -102,7 +107,8 @@ _WRITERS: dict[Format, Callable[[Path, Settings, Iterator[bytes]], None]] = {
 }
 
 
-def _lines(rows: Sequence[Row]) -> bytes:
+def lines(rows: Sequence[Row]) -> bytes:
+    """Rows as JSON, a line each."""
     return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
 

@@ -15,7 +15,6 @@ from irgen.dataset.documents.card_header import struct_fields
 from irgen.dataset.documents.configs import DEFAULT, Config, configs
 from irgen.dataset.documents.licences import LICENCE_URL
 from irgen.dataset.documents.words import citation, describe, title
-from irgen.dataset.extras import need
 from irgen.dataset.manifest import sha256, write_whole
 from irgen.dataset.reading import Dataset
 
@@ -179,14 +178,13 @@ def _records(dataset: Dataset, config: Config) -> Iterator[Node]:
 
 def _schema(dataset: Dataset, config: Config) -> Iterator[pa.Field[Any]]:
     from irgen.dataset.arrow import schema
+    from irgen.dataset.training.examples import view_schema
+    from irgen.dataset.training.views import read_view
 
-    first = next(iter(config.files.values()))[0]
-    own = config.name == DEFAULT
-    found: Any = (
-        schema(dataset.manifest.settings)
-        if own
-        else need("pyarrow.parquet").read_schema(dataset.folder / first)
-    )
+    if config.name == DEFAULT:
+        found: Any = schema(dataset.manifest.settings)
+    else:
+        found = view_schema(read_view(dataset.folder / layout.VIEWS / config.name).form)
     yield from found
 
 

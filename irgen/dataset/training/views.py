@@ -24,6 +24,7 @@ from irgen.dataset.columns import Row
 from irgen.dataset.documents.configs import DEFAULT as ROWS_CONFIG
 from irgen.dataset.manifest import sha256, write_whole
 from irgen.dataset.reading import Dataset
+from irgen.dataset.settings import Format
 from irgen.dataset.training.examples import (
     BATCH,
     FORMS,
@@ -36,10 +37,12 @@ from irgen.dataset.training.examples import (
     view_schema,
 )
 from irgen.dataset.training.tasks import Task, find_task, lacking
+from irgen.dataset.writing import lines, write_lines
 from irgen.errors import UserError, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 ABOUT = "view.json"
 """What says how a view was made, beside its files."""
@@ -172,11 +175,29 @@ def _write_split(
         written.append(path)
     if options.order == "curriculum":
         reorder(written, schema, size)
+    format = dataset.manifest.settings.format
     for number, path in enumerate(written):
-        with open(path, "rb+") as file:
+        name = layout.view_name("_", split, number, len(written), format)
+        made = path if format == "parquet" else _as_lines(path, format)
+        with open(made, "rb+") as file:
             os.fsync(file.fileno())
-        path.replace(folder / Path(layout.view_name("_", split, number, len(written))).name)
+        made.replace(folder / Path(name).name)
     return count
+
+
+def _as_lines(path: Path, format: Format) -> Path:
+    """A Parquet file as JSON lines in its place: all of a data set is read in one way."""
+    import pyarrow.parquet as pq
+
+    made = path.with_suffix(".lines")
+    with pq.ParquetFile(path) as table:
+        write_lines(made, format, (lines(batch.to_pylist()) for batch in _batches(table)))
+    path.unlink()
+    return made
+
+
+def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    return table.iter_batches(BATCH)  # pyright: ignore[reportUnknownMemberType]
 
 
 @contextmanager

@@ -121,7 +121,8 @@ def test_columns_without_a_value_load(
 def test_every_view_loads(write: Write, stats: Stats, tmp_path: Path, offline: None) -> None:
     dataset = write(tmp_path / "out", "parquet")
     for task, split, number in (("text", "train", 0), ("text", "train", 1), ("text", "test", 0)):
-        path = dataset.folder / layout.view_name(task, split, number, 2 if split == "train" else 1)
+        of = 2 if split == "train" else 1
+        path = dataset.folder / layout.view_name(task, split, number, of, "parquet")
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table({"id": ["a", "b"], "text": ["x", "y"]}), path)
     (dataset.folder / layout.VIEWS / "text" / ".train-00000-of-00002.parquet.partial").touch()

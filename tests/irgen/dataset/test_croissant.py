@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from irgen.dataset import layout
@@ -19,6 +16,7 @@ from irgen.dataset.columns import Row
 from irgen.dataset.documents.croissant import croissant, write_croissant
 from irgen.dataset.reading import Dataset
 from irgen.dataset.settings import FORMATS, Format, Settings
+from irgen.dataset.training.views import Options, write_view
 
 Write = Callable[[Path, Format], Dataset]
 Made = tuple[Settings, list[Row]]
@@ -75,13 +73,14 @@ def test_records(format: Format, write: Write, made: Made, tmp_path: Path) -> No
 @reads
 def test_views(write: Write, tmp_path: Path) -> None:
     dataset = write(tmp_path / "out", "parquet")
-    path = dataset.folder / layout.view_name("text", "train", 0, 1)
-    path.parent.mkdir(parents=True)
-    pq.write_table(pa.table({"id": ["a", "b"], "text": ["x", "y"]}), path)
+    write_view(dataset, "description_to_warp", Options(name="pairs"))
     write_croissant(dataset)
-    records = list(itertools.islice(_open(dataset).records("text"), 3))
-    assert [record["text/text"] for record in records] == [b"x", b"y"]
-    assert [record["text/split"] for record in records] == [b"train", b"train"]
+    sources = {row["id"]: row["warp_python"] for row in dataset.rows(["id", "warp_python"])}
+    records = list(_open(dataset).records("pairs"))
+    assert len(records) > 20
+    for record in records:
+        assert record["pairs/completion"].decode() == sources[record["pairs/id"].decode()]
+    assert {record["pairs/split"] for record in records} == {b"train", b"test"}
 
 
 def test_files(write: Write, tmp_path: Path) -> None:
